@@ -1,0 +1,201 @@
+// Package eventlog keeps what happened, in order: streams with expected versions, and one tail over all of them without
+// gaps. It is also the outbox of rooms that are not event-sourced: state and event in one transaction.
+//
+//	Append in an Update → durable commit → Head moves, Wait wakes → After reads on
+//
+// Nothing in it carries a name, mail or address: events outlive the rows that an erasure destroys.
+package eventlog
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/seed-21071466/souk/kit/sqlstore"
+)
+
+// Meta says who, why and within what an event happened.
+type Meta struct {
+	Shop        string
+	Actor       string // "kind:id"
+	OnBehalfOf  string
+	Reason      string
+	Correlation string
+	Causation   string
+	Trace       string
+	Time        time.Time // microseconds, UTC
+}
+
+// Event is one fact to append.
+type Event struct {
+	Type   string
+	Schema int // version of Data's shape, from 1
+	Data   []byte
+	Meta   Meta
+}
+
+// Recorded is an event in its place.
+type Recorded struct {
+	Event
+	Position int64  // in the log, contiguous from 1
+	Prev     int64  // position of the previous event of this stream, 0 for the first
+	Stream   string // such as an order's id
+	Version  int64  // in the stream, contiguous from 1
+}
+
+// Any as the expected version appends whatever the stream's version is.
+const Any int64 = -1
+
+// LimitMax bounds one reading.
+const LimitMax = 10_000
+
+// ConflictError says that a stream is not at the version that was expected: somebody else decided first.
+type ConflictError struct {
+	Stream           string
+	Expected, Actual int64
+}
+
+// Error names the stream and both versions.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("append to %s: expected version %d, is at %d", e.Stream, e.Expected, e.Actual)
+}
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Schema is the log's table, for sqlstore.Options.
+func Schema() sqlstore.Schema {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic("eventlog: " + err.Error()) // only for a path that is not one
+	}
+	return sqlstore.Schema{Name: "eventlog", Files: files}
+}
+
+// Log is the log of one store. It is safe for concurrency. A store has one Log in a process, for only the one that
+// appended moves its Head.
+type Log struct {
+	store *sqlstore.Store
+	head  head
+}
+
+// New reads the head of the store's log. The store has been opened with Schema.
+func New(store *sqlstore.Store) (*Log, error) {
+	l := &Log{store: store}
+	var last int64
+	err := store.View(context.Background(), func(tx sqlstore.Tx) error {
+		return tx.QueryRow("SELECT coalesce(max(position), 0) FROM events").Scan(&last)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read head of event log: %w", err)
+	}
+	l.head.advance(last)
+	return l, nil
+}
+
+const (
+	selectEnds = `SELECT coalesce((SELECT max(position) FROM events), 0) AS last,
+	coalesce((SELECT position FROM events WHERE stream = ? ORDER BY version DESC LIMIT 1), 0) AS prev,
+	coalesce((SELECT max(version) FROM events WHERE stream = ?), 0) AS version`
+
+	insertEvent = `INSERT INTO events (position, stream, version, prev, type, schema, data, time,
+	shop, actor, on_behalf_of, reason, correlation, causation, trace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+	selectEvents = `SELECT position, stream, version, prev, type, schema, data, time,
+	shop, actor, on_behalf_of, reason, correlation, causation, trace FROM events `
+
+	selectStream = selectEvents + "WHERE stream = ? AND version > ? ORDER BY version LIMIT ?"
+	selectAfter  = selectEvents + "WHERE position > ? ORDER BY position LIMIT ?"
+)
+
+// Append adds events to the end of a stream and returns its new version. Unless expected is Any, the stream must be at
+// that version (0: it does not exist yet); if it is not, the error is a *ConflictError.
+func (l *Log) Append(tx sqlstore.Tx, stream string, expected int64, events ...Event) (version int64, err error) {
+	var last, prev int64
+	if err := tx.QueryRow(selectEnds, stream, stream).Scan(&last, &prev, &version); err != nil {
+		return 0, fmt.Errorf("read end of stream %s: %w", stream, err)
+	}
+	if expected != Any && expected != version {
+		return version, &ConflictError{stream, expected, version}
+	}
+	for i := range events {
+		last, version = last+1, version+1
+		if err := insert(tx, stream, last, prev, version, &events[i]); err != nil {
+			return 0, fmt.Errorf("append %s to %s: %w", events[i].Type, stream, err)
+		}
+		prev = last
+	}
+	if len(events) > 0 {
+		tx.AfterCommit(func() { l.head.advance(last) })
+	}
+	return version, nil
+}
+
+func insert(tx sqlstore.Tx, stream string, position, prev, version int64, e *Event) error {
+	data := e.Data
+	if data == nil {
+		data = []byte{} // an event without data is not one whose data is unknown
+	}
+	m := &e.Meta
+	_, err := tx.Exec(insertEvent, position, stream, version, prev, e.Type, e.Schema, data, m.Time,
+		m.Shop, m.Actor, m.OnBehalfOf, m.Reason, m.Correlation, m.Causation, m.Trace)
+	return err
+}
+
+// Stream reads events of one stream whose version is above after, in order, at most limit (1 to LimitMax).
+func (l *Log) Stream(tx sqlstore.Tx, stream string, after int64, limit int) ([]Recorded, error) {
+	read, err := read(tx, limit, selectStream, stream, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read stream %s after version %d: %w", stream, after, err)
+	}
+	return read, nil
+}
+
+// After reads the tail of the whole log, in order: events whose position is above it, at most limit (1 to LimitMax).
+func (l *Log) After(ctx context.Context, position int64, limit int) (events []Recorded, err error) {
+	err = l.store.View(ctx, func(tx sqlstore.Tx) error {
+		events, err = read(tx, limit, selectAfter, position, limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read event log after %d: %w", position, err)
+	}
+	return events, nil
+}
+
+// Head is the last durable position, 0 for an empty log.
+func (l *Log) Head() int64 { return l.head.now() }
+
+// Wait returns nil once Head is above after, or the context's error.
+func (l *Log) Wait(ctx context.Context, after int64) error { return l.head.wait(ctx, after) }
+
+func read(tx sqlstore.Tx, limit int, query string, args ...any) ([]Recorded, error) {
+	if limit < 1 || limit > LimitMax {
+		return nil, fmt.Errorf("a limit of %d is not within 1 and %d", limit, LimitMax)
+	}
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var events []Recorded
+	for rows.Next() {
+		events = append(events, Recorded{})
+		if err := scan(rows, &events[len(events)-1]); err != nil {
+			return nil, err
+		}
+	}
+	return events, rows.Err()
+}
+
+func scan(rows *sqlstore.Rows, r *Recorded) error {
+	m := &r.Meta
+	err := rows.Scan(&r.Position, &r.Stream, &r.Version, &r.Prev, &r.Type, &r.Schema, &r.Data, &m.Time,
+		&m.Shop, &m.Actor, &m.OnBehalfOf, &m.Reason, &m.Correlation, &m.Causation, &m.Trace)
+	if r.Data == nil {
+		r.Data = []byte{}
+	}
+	return err
+}

@@ -1,0 +1,44 @@
+package sqlstore
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+)
+
+func TestConnectionWhoseCommitsAreNotDurableIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d.db")
+	for name, weak := range map[string]pragma{
+		"an fsync is left out":    {"synchronous", "NORMAL"},
+		"the log is not a WAL":    {"journal_mode", "MEMORY"},
+		"nothing is ever fsynced": {"synchronous", "OFF"},
+	} {
+		if c, err := openWriteConn(path, weak); err == nil {
+			_ = c.close()
+			t.Errorf("%s and the connection was opened", name)
+		}
+	}
+	c, err := openWriteConn(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.close()
+}
+
+func TestStatementsKeptAreBounded(t *testing.T) {
+	c, err := openConn(filepath.Join(t.TempDir(), "s.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	for n := range 2 * stmtsMax {
+		s, err := c.take(fmt.Sprintf("SELECT %d", n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.give(s)
+	}
+	if len(c.stmts) != stmtsMax {
+		t.Errorf("%d statements are kept", len(c.stmts))
+	}
+}

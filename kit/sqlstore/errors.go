@@ -1,0 +1,55 @@
+package sqlstore
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/seed-21071466/souk/kit/problem"
+)
+
+// ErrClosed answers calls of a store that has been closed.
+var ErrClosed = errors.New("the store is closed")
+
+// retryAfter is when a caller should try a store again that could not write.
+const retryAfter = 2 * time.Second
+
+// IsUnique reports whether err says that a row with this key is there already.
+func IsUnique(err error) bool {
+	code := codeOf(err)
+	return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+}
+
+// endsTransaction reports whether SQLite may have rolled the whole transaction back, or the disk cannot be trusted with
+// it: https://www.sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction".
+func endsTransaction(err error) bool {
+	switch codeOf(err) & 0xff {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_BUSY,
+		sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN,
+		sqlite3.SQLITE_PROTOCOL:
+		return true
+	}
+	return false
+}
+
+// cannotWrite reports a file or disk that became read-only; in a View the same code is the caller's mistake.
+func cannotWrite(err error) bool { return codeOf(err)&0xff == sqlite3.SQLITE_READONLY }
+
+// codeOf is SQLite's extended code, 0 for an error that is not SQLite's.
+func codeOf(err error) int {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	return e.Code()
+}
+
+// unavailable is what every member of a failed commit hears. Like any write whose fsync failed, it may still be found
+// after a crash; the caller's idempotency key then finds it too.
+func unavailable(store string, cause error) error {
+	return problem.New(problem.Unavailable, "storage_unavailable", "This could not be saved. Please try again in a moment.").
+		After(retryAfter).Because(fmt.Errorf("commit to store %s: %w", store, cause))
+}

@@ -1,0 +1,104 @@
+package sqlstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of one store; the label store is its name.
+type metrics struct {
+	group        prometheus.Histogram
+	commit       prometheus.Histogram
+	wait         prometheus.Histogram
+	updates      prometheus.Counter
+	refused      prometheus.Counter
+	failed       prometheus.Counter
+	commitBefore string // names of the crash points
+	commitAfter  string
+	unregister   func()
+}
+
+func newMetrics(name, path string, registerer prometheus.Registerer) (*metrics, error) {
+	seconds := prometheus.ExponentialBuckets(0.0001, 2, 16) // 0.1 ms … 3 s
+	outcome := func(o string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "souk_sqlstore_updates_total", Help: "Updates by outcome: kept, refused by their function, failed with the disk.",
+			ConstLabels: prometheus.Labels{"outcome": o},
+		})
+	}
+	m := &metrics{
+		group:   histogram("souk_sqlstore_group_size", "Updates that shared one commit.", prometheus.ExponentialBuckets(1, 2, 10)),
+		commit:  histogram("souk_sqlstore_commit_seconds", "Time of one durable commit.", seconds),
+		wait:    histogram("souk_sqlstore_queue_seconds", "Time an update waited for the writer.", seconds),
+		updates: outcome("kept"), refused: outcome("refused"), failed: outcome("failed"),
+		commitBefore: name + " commit before", commitAfter: name + " commit after",
+	}
+	return m, m.register(name, path, registerer)
+}
+
+func histogram(name, help string, buckets []float64) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+}
+
+// register shows the metrics until unregister. A second store of the same name counts unseen.
+func (m *metrics) register(name, path string, registerer prometheus.Registerer) error {
+	m.unregister = func() {}
+	if registerer == nil {
+		return nil
+	}
+	wal := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "souk_sqlstore_wal_bytes", Help: "Size of the write-ahead log's file.",
+	}, func() float64 { return float64(fileSize(path + "-wal")) })
+	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"store": name}, registerer)
+	var shown []prometheus.Collector
+	m.unregister = func() {
+		for _, c := range shown {
+			labelled.Unregister(c)
+		}
+	}
+	for _, c := range []prometheus.Collector{m.group, m.commit, m.wait, m.updates, m.refused, m.failed, wal} {
+		var twice prometheus.AlreadyRegisteredError
+		switch err := labelled.Register(c); {
+		case err == nil:
+			shown = append(shown, c)
+		case !errors.As(err, &twice):
+			return fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return nil
+}
+
+func fileSize(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+func (m *metrics) waited(since time.Time) { m.wait.Observe(time.Since(since).Seconds()) }
+
+func (m *metrics) committed(began time.Time) { m.commit.Observe(time.Since(began).Seconds()) }
+
+func (m *metrics) grouped(g *group) {
+	if len(g.members) == 0 {
+		return // every caller had left
+	}
+	m.group.Observe(float64(len(g.members)))
+	refused := 0
+	for _, r := range g.members {
+		if r.err != nil || r.panic != nil {
+			refused++
+		}
+	}
+	if g.fatal != nil {
+		m.failed.Add(float64(len(g.members)))
+		return
+	}
+	m.refused.Add(float64(refused))
+	m.updates.Add(float64(len(g.members) - refused))
+}

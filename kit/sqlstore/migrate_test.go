@@ -1,0 +1,74 @@
+package sqlstore_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/seed-21071466/souk/kit/sqlstore"
+)
+
+func schemaOf(files map[string]string) sqlstore.Schema {
+	m := fstest.MapFS{}
+	for name, script := range files {
+		m[name] = &fstest.MapFile{Data: []byte(script)}
+	}
+	return sqlstore.Schema{Name: "shelf", Files: m}
+}
+
+const (
+	makeBooks = "CREATE TABLE books (id INTEGER PRIMARY KEY); -- a script;\nCREATE INDEX books_by_id ON books (id);"
+	addTitle  = "ALTER TABLE books ADD COLUMN title TEXT NOT NULL DEFAULT ''"
+)
+
+func TestMigrations(t *testing.T) {
+	v1 := schemaOf(map[string]string{"001_books.sql": makeBooks})
+	v2 := schemaOf(map[string]string{"001_books.sql": makeBooks, "002_title.sql": addTitle})
+	cases := []struct {
+		name        string
+		first, then sqlstore.Schema
+		want        string // in the error; "" when the store opens
+	}{
+		{"the same schema again changes nothing", v1, v1, ""},
+		{"a newer schema is applied", v1, v2, ""},
+		{"a store that a newer build has migrated is refused", v2, v1, "at version 2 (002_title.sql) and this build knows only 1"},
+		{
+			"an applied migration that has changed is refused", v1,
+			schemaOf(map[string]string{"001_books.sql": makeBooks + " "}), "an applied migration never changes",
+		},
+		{
+			"a gap in the numbers is refused", v1,
+			schemaOf(map[string]string{"001_books.sql": makeBooks, "003_title.sql": addTitle}), "should have the number 002",
+		},
+		{
+			"a script that fails names its file", v1,
+			schemaOf(map[string]string{"001_books.sql": makeBooks, "002_title.sql": "ALTER TABLE nothing ADD x TEXT"}), "apply 002_title.sql",
+		},
+		{"a file without a number is refused", v1, schemaOf(map[string]string{"books.sql": makeBooks}), "has no number"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "shelf.db")
+			if err := mustOpen(t, path, c.first).Close(); err != nil {
+				t.Fatal(err)
+			}
+			store, err := sqlstore.Open(t.Context(), path, sqlstore.Options{Schemas: []sqlstore.Schema{c.then}})
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+			if err == nil {
+				_ = store.Close()
+			}
+		})
+	}
+}
+
+func TestFailedMigrationLeavesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shelf.db")
+	broken := schemaOf(map[string]string{"001_books.sql": "CREATE TABLE books (id INTEGER PRIMARY KEY); CREATE TABLE broken ("})
+	if _, err := sqlstore.Open(t.Context(), path, sqlstore.Options{Schemas: []sqlstore.Schema{broken}}); err == nil {
+		t.Fatal("a broken script was applied")
+	}
+	_ = mustOpen(t, path, schemaOf(map[string]string{"001_books.sql": makeBooks})).Close()
+}

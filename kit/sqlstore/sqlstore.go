@@ -1,0 +1,170 @@
+// Package sqlstore keeps a room's rows in SQL: serializable updates that share one durable commit, snapshot reads, and
+// migrations that only go forward.
+//
+//	Open → migrate → View / Update … → Close
+//
+// An Update is acknowledged, and a refusal told, only after everything that it saw is durable. The SQL is portable:
+// placeholders are ?, column types are INTEGER (64 bits), REAL, TEXT and BLOB, times are INTEGER microseconds since 1970
+// in UTC, and no database's own tricks are used.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// ErrNoRows is what Row.Scan returns when the query found nothing.
+var ErrNoRows = sql.ErrNoRows
+
+// Tx is one transaction, valid until the function that received it returns. It belongs to that function's goroutine.
+//
+// Arguments may be nil, bool, string, []byte, time.Time (stored as microseconds), integers, floats and named types of
+// these. After a statement has failed, return: not every database goes on with a transaction.
+type Tx interface {
+	// Context is the caller's context, marked so that InTx reports true and nothing crosses the network with it.
+	Context() context.Context
+	// Exec runs a statement without rows and tells how many it changed.
+	Exec(query string, args ...any) (affected int64, err error)
+	// Query runs a statement with rows. Close them; those forgotten are closed when the transaction ends.
+	Query(query string, args ...any) (*Rows, error)
+	// QueryRow runs a statement of which at most one row matters.
+	QueryRow(query string, args ...any) Row
+	// AfterCommit runs fn once the outcome is durable and before the caller hears of it; not at all after a refusal.
+	// fn must be quick: other callers wait for it. It panics in a View.
+	AfterCommit(fn func())
+}
+
+// Schema is one component's share of a store: its tables, made by migrations 001_what.sql, 002_… at the root of Files.
+type Schema struct {
+	Name  string
+	Files fs.FS
+}
+
+// Options of a store; the zero value works.
+type Options struct {
+	Name       string                // the room, as the label of metrics and spans; default "store"
+	Schemas    []Schema              // applied in this order when the store opens
+	Registerer prometheus.Registerer // nil: metrics are counted and not shown
+	Log        *slog.Logger          // nil: slog.Default()
+	Readers    int                   // connections for View, opened when needed; default ReadersDefault
+	BatchMax   int                   // updates that share one commit at most; default BatchMaxDefault
+	QueueMax   int                   // updates that may wait; default QueueMaxDefault
+	Wrap       func(Driver) Driver   // puts a wrapper, such as faultstore's, around the driver; nil: none
+}
+
+// Defaults and bounds.
+const (
+	ReadersDefault  = 4
+	BatchMaxDefault = 256
+	QueueMaxDefault = 1024
+)
+
+// Driver is a database beneath a Store. It keeps the contract of View and Update; the suite in sqlstoretest is its text.
+type Driver interface {
+	View(ctx context.Context, fn func(Tx) error) error
+	Update(ctx context.Context, fn func(Tx) error) error
+	Close() error
+}
+
+// Store is an open database. It is safe for concurrency.
+type Store struct {
+	name   string
+	driver Driver
+}
+
+// Open opens the SQLite file at path, making it if need be, and migrates it.
+func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	o = o.withDefaults()
+	driver, err := openSQLite(ctx, path, o)
+	if err != nil {
+		return nil, fmt.Errorf("open store %s at %s: %w", o.Name, path, err)
+	}
+	if o.Wrap != nil {
+		return &Store{name: o.Name, driver: o.Wrap(driver)}, nil
+	}
+	return &Store{name: o.Name, driver: driver}, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Name == "" {
+		o.Name = "store"
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	o.Readers = positiveOr(o.Readers, ReadersDefault)
+	o.BatchMax = positiveOr(o.BatchMax, BatchMaxDefault)
+	o.QueueMax = positiveOr(o.QueueMax, QueueMaxDefault)
+	return o
+}
+
+func positiveOr(n, other int) int {
+	if n > 0 {
+		return n
+	}
+	return other
+}
+
+// View runs fn on one snapshot of the store, beside any writing. A write in fn fails.
+func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
+	refuseNested(ctx, s.name, "View")
+	if !trace.SpanFromContext(ctx).IsRecording() {
+		return s.driver.View(ctx, fn)
+	}
+	return s.traced(ctx, "view", fn, s.driver.View)
+}
+
+// Update runs fn as if it were alone (serializable) and returns once its outcome is durable. What fn returns is what
+// Update returns, and an error undoes all that fn did.
+//
+// fn may run more than once and does no I/O of its own. It must not call this store with any other context than
+// tx.Context(), which panics, for it would wait for itself. When ctx ends before fn has begun, fn never runs; once it
+// has begun, Update waits for the outcome. A store that cannot write (full disk, I/O error) answers a problem of kind
+// Unavailable, "storage_unavailable": nothing was acknowledged, and reads go on.
+func (s *Store) Update(ctx context.Context, fn func(Tx) error) error {
+	refuseNested(ctx, s.name, "Update")
+	if !trace.SpanFromContext(ctx).IsRecording() {
+		return s.driver.Update(ctx, fn)
+	}
+	return s.traced(ctx, "update", fn, s.driver.Update)
+}
+
+// Close lets running calls end, then closes the database. Later calls get an error.
+func (s *Store) Close() error {
+	if err := s.driver.Close(); err != nil {
+		return fmt.Errorf("close store %s: %w", s.name, err)
+	}
+	return nil
+}
+
+func (s *Store) traced(ctx context.Context, op string, fn func(Tx) error, run func(context.Context, func(Tx) error) error) error {
+	tracer := trace.SpanFromContext(ctx).TracerProvider().Tracer("souk")
+	ctx, span := tracer.Start(ctx, s.name+" db", trace.WithAttributes(attribute.String("db.operation", op)))
+	defer span.End()
+	err := run(ctx, fn)
+	if err != nil {
+		span.SetStatus(codes.Error, "undone")
+	}
+	return err
+}
+
+type inTx struct{}
+
+// InTx reports whether ctx is the context of a transaction, where nothing may wait for the network.
+func InTx(ctx context.Context) bool { return ctx.Value(inTx{}) != nil }
+
+func mark(ctx context.Context) context.Context { return context.WithValue(ctx, inTx{}, true) }
+
+func refuseNested(ctx context.Context, store, op string) {
+	if InTx(ctx) {
+		panic("sqlstore: " + op + " of " + store + " inside a transaction: use its Tx")
+	}
+}

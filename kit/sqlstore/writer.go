@@ -1,0 +1,168 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// batchTime bounds how long a group may go on admitting members before it commits.
+const batchTime = 20 * time.Millisecond
+
+// writer runs every update of a store, one after the other, on one goroutine and one connection:
+//
+//	queue → group: BEGIN, members with a savepoint each, COMMIT → hooks → every caller hears
+type writer struct {
+	conn     *conn
+	name     string
+	log      *slog.Logger
+	metrics  *metrics
+	batchMax int
+	queue    chan *request
+	stop     chan struct{}
+	gone     chan struct{}   // closed when the goroutine has ended for good
+	quiet    sync.Mutex      // held during a group, and by a checkpoint that must not be overtaken
+	grew     func(pages int) // told by how much the log has grown
+	group    group
+}
+
+// Steps in the life of a request.
+const (
+	queued int32 = iota
+	running
+	left // its caller did not wait; its function never runs
+)
+
+type request struct {
+	fn    func(Tx) error
+	since time.Time
+	state atomic.Int32
+	done  chan struct{} // closed when the outcome stands
+	tx    tx
+	err   error
+	panic any
+}
+
+// errGoexit answers a caller whose function ended the writer's goroutine, as t.Fatal does.
+var errGoexit = errors.New("the transaction's function called runtime.Goexit")
+
+// update queues fn and waits for its outcome.
+func (w *writer) update(ctx context.Context, fn func(Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r := &request{fn: fn, since: time.Now(), done: make(chan struct{})}
+	r.tx.ctx, r.tx.conn, r.tx.update = ctx, w.conn, &w.group
+	select {
+	case w.queue <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.gone:
+		return ErrClosed
+	}
+	return w.await(ctx, r)
+}
+
+// await lets a caller leave only while its function has not begun.
+func (w *writer) await(ctx context.Context, r *request) error {
+	select {
+	case <-r.done:
+		return r.outcome()
+	case <-ctx.Done():
+		if r.state.CompareAndSwap(queued, left) {
+			return ctx.Err()
+		}
+	case <-w.gone:
+		if r.state.CompareAndSwap(queued, left) {
+			return ErrClosed
+		}
+	}
+	<-r.done
+	return r.outcome()
+}
+
+func (r *request) outcome() error {
+	if r.panic != nil {
+		panic(r.panic)
+	}
+	return r.err
+}
+
+// loop ends when the store closes. A member that ends the goroutine does not end the writer.
+func (w *writer) loop() {
+	closing := false
+	defer func() {
+		if closing {
+			close(w.gone)
+			return
+		}
+		go w.loop()
+	}()
+	for {
+		select {
+		case r := <-w.queue:
+			w.lead(r)
+		case <-w.stop:
+			w.drain()
+			closing = true
+			return
+		}
+	}
+}
+
+// drain serves those who were queued before the store closed.
+func (w *writer) drain() {
+	for r := w.poll(); r != nil; r = w.poll() {
+		w.lead(r)
+	}
+}
+
+// lead gathers a group around the first request without waiting for others, commits it, and only then answers.
+func (w *writer) lead(first *request) {
+	w.quiet.Lock()
+	defer w.quiet.Unlock()
+	g := &w.group
+	g.start(w)
+	defer g.finish()
+	began := time.Now()
+	for r := first; r != nil; r = w.another() {
+		g.admit(r)
+		if g.fatal != nil || len(g.members) >= w.batchMax || time.Since(began) > batchTime {
+			return
+		}
+	}
+}
+
+// another takes one more request. An empty queue is asked twice: those just answered are often about to come back.
+func (w *writer) another() *request {
+	if r := w.poll(); r != nil {
+		return r
+	}
+	runtime.Gosched()
+	return w.poll()
+}
+
+func (w *writer) poll() *request {
+	select {
+	case r := <-w.queue:
+		return r
+	default:
+		return nil
+	}
+}
+
+// call runs the function; how it ended is in err and panic.
+func (r *request) call(log *slog.Logger) {
+	r.err = errGoexit
+	defer func() {
+		if r.panic = recover(); r.panic != nil {
+			log.Error("transaction panicked", "panic", r.panic, "stack", string(debug.Stack()))
+		}
+	}()
+	r.err = r.fn(&r.tx)
+}
