@@ -1,0 +1,131 @@
+// Package room is the life of the rooms of a process: each says its name and
+// whom it needs, is opened after those, started when all are open, and closed
+// before them.
+//
+//	Open (in order of need) ─▶ Start (all) ─▶ serving ─▶ Close (in reverse)
+//	   └─ one fails: what was opened is closed again, in reverse
+package room
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+
+	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/bus"
+	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/id"
+	"github.com/seed-21071466/souk/kit/rest"
+	"github.com/seed-21071466/souk/kit/rpc"
+)
+
+// Room is what a room's door gives: a name, its needs and how it opens.
+type Room struct {
+	Name  string
+	Needs []string // the rooms that it asks; they are open before it and close after it
+
+	// Open opens the room: its store, its services, its place on the bus. The
+	// context bounds the opening alone.
+	Open func(ctx context.Context, env *Env) (Opened, error)
+}
+
+// Opened is a room that is open. It may also be a Starter and a Readier.
+type Opened interface {
+	// Close ends the room's work and frees what it holds. Its services are
+	// gone already and the calls to them have ended; the rooms that it needs
+	// are still open. It returns when ctx ends at the latest.
+	Close(ctx context.Context) error
+}
+
+// Starter is a room with work of its own, such as a saga's runner.
+type Starter interface {
+	// Start begins that work; every room is open. The context bounds the
+	// starting alone, the work itself goes on until Close.
+	Start(ctx context.Context) error
+}
+
+// Readier is a room that can be open and yet not ready.
+type Readier interface {
+	// Ready is nil when the room can serve, else it says why not.
+	Ready(ctx context.Context) error
+}
+
+// Env is what a room finds when it opens.
+type Env struct {
+	Name       string // of the room
+	Shop       string
+	Dir        string // the data folder; the room's file is <Dir>/<Name>.db
+	Clock      clock.Clock
+	IDs        id.Source
+	Log        *slog.Logger // says the room's name
+	Registerer prometheus.Registerer
+	RPC        grpc.ServiceRegistrar                      // takes the room's services
+	Dial       func(room string) grpc.ClientConnInterface // asks another room, as this one
+	Edge       func(room string) grpc.ClientConnInterface // for the REST handlers of a room
+	REST       *rest.Mux
+	Bus        *bus.Bus
+	Tokens     *auth.Signer
+}
+
+// Shared is what all rooms of a process have in common.
+type Shared struct {
+	Shop       string
+	Dir        string
+	Clock      clock.Clock  // default clock.System
+	IDs        id.Source    // default by the clock
+	Log        *slog.Logger // default slog.Default()
+	Registerer prometheus.Registerer
+	RPC        *rpc.Server // default a fresh one
+	REST       *rest.Mux
+	Bus        *bus.Bus
+	Tokens     *auth.Signer
+}
+
+// complete fills in the defaults.
+func (s Shared) complete() Shared {
+	if s.Clock == nil {
+		s.Clock = clock.System{}
+	}
+	if s.IDs == nil {
+		s.IDs = id.NewSource(s.Clock)
+	}
+	if s.Log == nil {
+		s.Log = slog.Default()
+	}
+	if s.RPC == nil {
+		s.RPC = rpc.NewServer(rpc.Options{Log: s.Log, Registerer: s.Registerer, Shop: s.Shop})
+	}
+	return s
+}
+
+// env is the environment of one room.
+func (s Shared) env(name string) *Env {
+	return &Env{
+		Name:       name,
+		Shop:       s.Shop,
+		Dir:        s.Dir,
+		Clock:      s.Clock,
+		IDs:        s.IDs,
+		Log:        s.Log.With("room", name),
+		Registerer: s.Registerer,
+		RPC:        s.RPC.For(name),
+		Dial:       func(room string) grpc.ClientConnInterface { return s.RPC.Dial(name, room) },
+		Edge:       s.RPC.Edge,
+		REST:       s.REST,
+		Bus:        s.Bus,
+		Tokens:     s.Tokens,
+	}
+}
+
+// Names are the names of rooms, sorted.
+func Names(rooms []Room) []string {
+	names := make([]string, len(rooms))
+	for i, r := range rooms {
+		names[i] = r.Name
+	}
+	slices.Sort(names)
+	return names
+}
