@@ -1,0 +1,433 @@
+package bus
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-21071466/souk/kit/internal/watermark"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+)
+
+// follower is a Consumer at work. Its mutex is held through a batch or an
+// operator's act, so that each has the state to itself.
+type follower struct {
+	Consumer
+	options Options
+	feed    Feed
+	mark    watermark.Mark // inbox.low, for those who wait or measure
+
+	mu      sync.Mutex
+	inbox   inbox
+	parked  map[string]int   // letters by key
+	letters int              // their sum
+	trials  map[int64]*trial // deliveries that failed and are tried again, by position
+	stale   bool             // an update failed and may yet have been done: read the store again
+
+	handled, retried, buried atomic.Int64
+	waiting                  atomic.Int64 // unix µs of the oldest event not settled, 0 if none is known
+	held                     atomic.Int64 // letters, for the collector
+}
+
+// trial is an event between two deliveries.
+type trial struct {
+	failures int
+	due      time.Time
+}
+
+// act is what a batch does with one event.
+type act uint8
+
+const (
+	ignore act = iota // no handler, no effect
+	handle            // run the handler
+	park              // a letter of this key waits: stand behind it
+)
+
+type task struct {
+	event *Event
+	act   act
+}
+
+// failure is a handler's error, told apart from the store's.
+type failure struct{ cause error }
+
+func (f *failure) Error() string { return f.cause.Error() }
+func (f *failure) Unwrap() error { return f.cause }
+
+func newConsumer(c Consumer, o Options) (*follower, error) {
+	if c.Name == "" || c.Source == "" || c.Store == nil {
+		return nil, fmt.Errorf("subscribe %q to %q: a name, a source and a store are needed", c.Name, c.Source)
+	}
+	c.Attempts = orDefault(c.Attempts, AttemptsDefault)
+	c.BackoffMin = orDefault(c.BackoffMin, BackoffMinDefault)
+	c.BackoffMax = max(c.BackoffMin, orDefault(c.BackoffMax, BackoffMaxDefault))
+	c.LettersMax = orDefault(c.LettersMax, LettersDefault)
+	return &follower{Consumer: c, options: o, trials: make(map[int64]*trial)}, nil
+}
+
+func orDefault[T int | time.Duration](value, standard T) T {
+	if value <= 0 {
+		return standard
+	}
+	return value
+}
+
+// attach binds the consumer to its feed and stores where it begins.
+func (f *follower) attach(ctx context.Context, feed Feed) error {
+	head, first := feed.Head(), int64(0)
+	if f.From == FromNow {
+		first = head
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.reload(ctx, first); err != nil {
+		return err
+	}
+	if f.inbox.low > head {
+		return fmt.Errorf("subscribe %s: it has handled %s/%d but the source ends at %d; restore both from backups of one watermark",
+			f.Name, f.Source, f.inbox.low, head)
+	}
+	f.feed = feed
+	return nil
+}
+
+// reload takes the state from the store, whatever memory says.
+func (f *follower) reload(ctx context.Context, first int64) error {
+	if err := f.Store.Update(ctx, func(tx sqlstore.Tx) error { return f.load(tx, first) }); err != nil {
+		return err
+	}
+	f.stale = false
+	f.mark.Set(f.inbox.low)
+	f.held.Store(int64(f.letters))
+	return nil
+}
+
+// update is one transaction on the consumer's own tables. After any error but
+// a handler's, memory is not trusted any more.
+func (f *follower) update(ctx context.Context, do func(tx sqlstore.Tx) error) error {
+	err := f.Store.Update(ctx, do)
+	var failed *failure
+	if err != nil && !errors.As(err, &failed) {
+		f.stale = true
+	}
+	return err
+}
+
+// run delivers until the context ends, then stores how far it came.
+func (f *follower) run(ctx context.Context) {
+	pause := f.BackoffMin
+	for ctx.Err() == nil {
+		head, progressed, err := f.step(ctx)
+		switch {
+		case progressed:
+			pause = f.BackoffMin
+			continue
+		case err != nil && ctx.Err() == nil:
+			f.options.Log.ErrorContext(ctx, "consumer stands still", "consumer", f.Name, "source", f.Source,
+				"position", f.mark.Position(), "err", err)
+			head = f.feed.Head()
+		}
+		f.rest(ctx, head, pause)
+		pause = min(2*pause, f.BackoffMax)
+	}
+	f.flush(context.WithoutCancel(ctx))
+}
+
+// step waits for the feed, takes one batch and settles what it can. It returns
+// the head that it saw, because a rest is over when the feed grows beyond it.
+func (f *follower) step(ctx context.Context) (head int64, progressed bool, err error) {
+	low := f.mark.Position()
+	if head = f.feed.Head(); head <= low {
+		f.waiting.Store(0)
+		err := f.feed.Wait(ctx, low)
+		return head, err == nil, err
+	}
+	events, err := f.feed.After(ctx, low, f.options.BatchMax)
+	if err != nil {
+		return head, false, err
+	}
+	if len(events) > 0 {
+		f.waiting.Store(events[0].Time.UnixMicro())
+	}
+	if len(events) == f.options.BatchMax {
+		head = math.MaxInt64 // a full window does not change when the feed grows
+	}
+	progressed, err = f.take(ctx, events)
+	return head, progressed, err
+}
+
+// take delivers a batch under the lock, in the order of positions.
+func (f *follower) take(ctx context.Context, events []Event) (progressed bool, err error) {
+	if !slices.IsSortedFunc(events, byPosition) {
+		events = slices.SortedFunc(slices.Values(events), byPosition)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stale {
+		if err := f.reload(ctx, 0); err != nil {
+			return false, err
+		}
+	}
+	return f.deliver(ctx, events)
+}
+
+func byPosition(a, b Event) int { return cmp.Compare(a.Position, b.Position) }
+
+// deliver settles events in one transaction. If a handler fails there, each
+// event has its own, so that the failing one is known and takes no other down.
+func (f *follower) deliver(ctx context.Context, events []Event) (progressed bool, err error) {
+	tasks, next := f.pick(events)
+	if len(tasks) == 0 {
+		return false, nil
+	}
+	err = f.settle(ctx, tasks, next)
+	var failed *failure
+	switch {
+	case err == nil:
+		return true, nil
+	case !errors.As(err, &failed) || ctx.Err() != nil:
+		return false, err
+	case len(tasks) == 1:
+		return f.failed(ctx, tasks[0].event, failed.cause)
+	}
+	for _, task := range tasks {
+		settled, err := f.deliver(ctx, []Event{*task.event})
+		if err != nil {
+			return progressed, err
+		}
+		progressed = progressed || settled
+	}
+	return progressed, nil
+}
+
+// pick chooses what can be settled now, and the inbox as it would be then.
+// Left out are duplicates, events that come before their key's previous one,
+// those whose next delivery is not due, and letters beyond the bound.
+func (f *follower) pick(events []Event) (tasks []task, next inbox) {
+	next = f.inbox.clone()
+	tasks = make([]task, 0, len(events))
+	letters := f.letters
+	for i := range events {
+		event := &events[i]
+		if next.settled(event.Position) || !next.settled(event.Prev) {
+			continue
+		}
+		what := f.judge(event)
+		if what == park {
+			if letters++; letters > f.LettersMax {
+				continue
+			}
+		}
+		if trial := f.trials[event.Position]; trial != nil && what == handle {
+			if len(tasks) > 0 || f.options.Clock.Now().Before(trial.due) {
+				continue
+			}
+			next.settle(event.Position, true) // it failed before: it goes alone
+			return append(tasks, task{event, what}), next
+		}
+		next.settle(event.Position, what != ignore)
+		tasks = append(tasks, task{event, what})
+	}
+	return tasks, next
+}
+
+func (f *follower) judge(event *Event) act {
+	switch {
+	case f.Handle[event.Type] == nil:
+		return ignore
+	case f.parked[event.Subject] > 0:
+		return park
+	}
+	return handle
+}
+
+// settle does the tasks and stores the next inbox, in one transaction. Events
+// of no interest alone are not worth one, up to a bound.
+func (f *follower) settle(ctx context.Context, tasks []task, next inbox) error {
+	effects := slices.ContainsFunc(tasks, func(t task) bool { return t.act != ignore })
+	if !effects && next.low-next.stored < ignoredMax {
+		f.become(next)
+		return nil
+	}
+	err := f.update(ctx, func(tx sqlstore.Tx) error {
+		for _, task := range tasks {
+			if err := f.do(tx, task); err != nil {
+				return err
+			}
+		}
+		return next.store(tx, f, &f.inbox)
+	})
+	if err != nil {
+		return err
+	}
+	next.stored = next.low
+	for _, task := range tasks {
+		f.count(task)
+	}
+	f.become(next)
+	return nil
+}
+
+func (f *follower) do(tx sqlstore.Tx, t task) error {
+	switch t.act {
+	case handle:
+		return f.call(tx, *t.event)
+	case park:
+		return insertLetter(tx, f, t.event, 0, "waits behind an earlier letter of its key")
+	}
+	return nil
+}
+
+// call runs the handler; a panic is a failure like any other.
+func (f *follower) call(tx sqlstore.Tx, event Event) (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = &failure{fmt.Errorf("the handler panicked: %v", panicked)}
+		}
+	}()
+	if err := f.Handle[event.Type](tx, event); err != nil {
+		return &failure{err}
+	}
+	return nil
+}
+
+// count keeps the figures of a settled task.
+func (f *follower) count(t task) {
+	switch t.act {
+	case handle:
+		f.handled.Add(1)
+		delete(f.trials, t.event.Position)
+	case park:
+		f.letter(t.event.Subject, +1)
+	}
+}
+
+// become makes the next inbox the present one and wakes who waits for it.
+func (f *follower) become(next inbox) {
+	f.inbox = next
+	if next.low != f.mark.Position() {
+		f.mark.Set(next.low)
+	}
+}
+
+// failed counts one failure of an event: a pause, or after the last attempt a
+// letter. While there is no room or no store for letters, the pauses go on.
+func (f *follower) failed(ctx context.Context, event *Event, cause error) (settled bool, err error) {
+	t := f.trials[event.Position]
+	if t == nil {
+		t = &trial{}
+		f.trials[event.Position] = t
+	}
+	t.failures++
+	t.due = f.options.Clock.Now().Add(f.backoff(t.failures))
+	log := f.options.Log.With("consumer", f.Name, "event", event.ID, "type", event.Type, "failures", t.failures, "err", cause)
+	if t.failures < f.Attempts {
+		f.retried.Add(1)
+		log.WarnContext(ctx, "event failed, to be tried again")
+		return false, nil
+	}
+	if f.letters >= f.LettersMax {
+		log.ErrorContext(ctx, "event failed for good and there is no room for its letter")
+		return false, nil
+	}
+	log.ErrorContext(ctx, "event failed for good and is a dead letter now; its key is parked", "subject", event.Subject)
+	return true, f.bury(ctx, event, t.failures, cause)
+}
+
+// bury makes the event a letter and settles it.
+func (f *follower) bury(ctx context.Context, event *Event, failures int, cause error) error {
+	next := f.inbox.clone()
+	next.settle(event.Position, true)
+	if err := f.update(ctx, func(tx sqlstore.Tx) error {
+		if err := insertLetter(tx, f, event, failures, cause.Error()); err != nil {
+			return err
+		}
+		return next.store(tx, f, &f.inbox)
+	}); err != nil {
+		return fmt.Errorf("make %s a letter of %s: %w", event.ID, f.Name, err)
+	}
+	next.stored = next.low
+	delete(f.trials, event.Position)
+	f.buried.Add(1)
+	f.letter(event.Subject, +1)
+	f.become(next)
+	return nil
+}
+
+// letter counts the letters of a key up or down.
+func (f *follower) letter(subject string, by int) {
+	f.letters += by
+	f.held.Store(int64(f.letters))
+	if f.parked[subject] += by; f.parked[subject] <= 0 {
+		delete(f.parked, subject)
+	}
+}
+
+// backoff doubles with each failure; the jitter of its upper half keeps
+// consumers that failed together from trying together.
+func (f *follower) backoff(failures int) time.Duration {
+	pause := f.BackoffMin << min(failures-1, 16)
+	if pause > f.BackoffMax || pause <= 0 {
+		pause = f.BackoffMax
+	}
+	return pause/2 + rand.N(pause/2+1)
+}
+
+// rest ends when the next delivery is due, when the feed grows beyond head, or
+// after the pause if neither is to be expected: a feed may owe events.
+func (f *follower) rest(ctx context.Context, head int64, pause time.Duration) {
+	if due, ok := f.nextDue(); ok {
+		pause = max(0, due.Sub(f.options.Clock.Now()))
+	}
+	ctx, wake := context.WithCancel(ctx)
+	timer := f.options.Clock.NewTimer(pause)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer wake()
+		select {
+		case <-timer.C():
+		case <-ctx.Done():
+		}
+	}()
+	_ = f.feed.Wait(ctx, head) // however it ends, the rest is over
+	wake()
+	timer.Stop()
+	<-done
+}
+
+// nextDue is when the earliest delivery of a failed event is due.
+func (f *follower) nextDue() (due time.Time, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.trials {
+		if !ok || t.due.Before(due) {
+			due, ok = t.due, true
+		}
+	}
+	return due, ok
+}
+
+// flush stores a mark that ignored events alone have moved.
+func (f *follower) flush(ctx context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stale || f.inbox.low == f.inbox.stored {
+		return
+	}
+	next := f.inbox.clone()
+	if err := f.update(ctx, func(tx sqlstore.Tx) error { return next.store(tx, f, &f.inbox) }); err != nil {
+		f.options.Log.WarnContext(ctx, "the mark of a consumer was not stored; it reads some events again",
+			"consumer", f.Name, "err", err)
+		return
+	}
+	f.inbox.stored = f.inbox.low
+}

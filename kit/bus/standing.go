@@ -1,0 +1,36 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-21071466/souk/kit/sqlstore"
+)
+
+// Standing is how far a consumer has come in its source.
+type Standing struct {
+	Consumer string
+	Source   string
+	Position int64 // every record up to here is settled
+	Letters  int   // records that wait for an operator
+}
+
+// Standings tells how far consumers have come, in the order asked.
+func (b *Bus) Standings(ctx context.Context, consumers ...string) ([]Standing, error) {
+	standings := make([]Standing, 0, len(consumers))
+	for _, name := range consumers {
+		f := b.find(name)
+		if f == nil {
+			return nil, unknownConsumer(name)
+		}
+		s := Standing{Consumer: name, Source: f.Source, Position: f.mark.Position()}
+		err := f.Store.View(ctx, func(tx sqlstore.Tx) error {
+			return tx.QueryRow(`SELECT COUNT(*) FROM bus_letters WHERE consumer = ?`, name).Scan(&s.Letters)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("count letters of %s: %w", name, err)
+		}
+		standings = append(standings, s)
+	}
+	return standings, nil
+}
