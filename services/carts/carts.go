@@ -1,0 +1,116 @@
+// Package carts is the room of shopping carts: what a guest means to buy, where it is
+// to go and how. Every answer is priced and checked anew by the rooms that know.
+//
+//	Create ─► lines, address, shipping ─► ordered (by orders, lines are taken out) ─► … ─► ends after its TTL
+//
+// It owns carts and nothing else: names and addresses live in users, prices in pricing,
+// stock in inventory. A cart holds no stock; orders does, at checkout.
+//
+// Under partition carts chooses availability for what is its own: a cart that was read
+// may be behind, its money never is, because orders freezes what pricing says at
+// checkout. A fail-over may lose the last changes of carts, never an order.
+package carts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/seed-21071466/souk/kit/bus"
+	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/room"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/carts/app"
+	"github.com/seed-21071466/souk/services/carts/wire"
+)
+
+// Config is what can be set; zero means the default.
+type Config struct {
+	TTL time.Duration `name:"ttl" default:"720h" help:"How long a cart lives after it was last changed."`
+}
+
+// sweepEvery is how often ended carts are removed.
+const sweepEvery = 10 * time.Minute
+
+// Room is the door.
+func Room(c Config) room.Room {
+	return room.Room{
+		Name:  "carts",
+		Needs: []string{"catalog", "pricing", "inventory", "shipping", "users"},
+		Open:  func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) },
+	}
+}
+
+type carts struct {
+	store *sqlstore.Store
+	app   *app.App
+	clock clock.Clock
+	log   *slog.Logger
+	quit  chan struct{}
+	work  sync.WaitGroup
+}
+
+func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
+	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, env.Name+".db"), sqlstore.Options{
+		Name: env.Name, Schemas: []sqlstore.Schema{app.Schema(), bus.Schema()}, Registerer: env.Registerer, Log: env.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := &carts{store: store, clock: env.Clock, log: env.Log, quit: make(chan struct{})}
+	r.app = app.New(app.Deps{
+		Store: store, Clock: env.Clock, IDs: env.IDs, Shop: env.Shop, TTL: c.TTL,
+		Catalog: wire.NewCatalog(env.Dial("catalog")), Pricing: wire.NewPricing(env.Dial("pricing")),
+		Stock: wire.NewStock(env.Dial("inventory")), Shipping: wire.NewShipping(env.Dial("shipping")),
+		People: wire.NewPeople(env.Dial("users")),
+	})
+	if err := r.connect(ctx, env); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return r, nil
+}
+
+func (r *carts) connect(ctx context.Context, env *room.Env) error {
+	server := &wire.Server{App: r.app, Tokens: env.Tokens, Bus: env.Bus}
+	if err := server.Serve(ctx, env.RPC, env.REST, env.Edge(env.Name)); err != nil {
+		return fmt.Errorf("serve carts: %w", err)
+	}
+	return env.Bus.Subscribe(bus.Consumer{
+		Name: wire.FollowsOrders, Source: "orders", From: bus.FromStart, Store: r.store, Handle: wire.Heard(r.app),
+	})
+}
+
+// Start begins the sweep of ended carts.
+func (r *carts) Start(context.Context) error {
+	r.work.Go(r.sweep)
+	return nil
+}
+
+func (r *carts) sweep() {
+	timer := r.clock.NewTimer(sweepEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-r.quit:
+			return
+		case <-timer.C():
+		}
+		if n, err := r.app.Sweep(context.Background()); err != nil {
+			r.log.Error("cannot remove ended carts", "error", err)
+		} else if n > 0 {
+			r.log.Debug("removed ended carts", "carts", n)
+		}
+		timer.Reset(sweepEvery)
+	}
+}
+
+// Close ends the sweep and closes the store.
+func (r *carts) Close(context.Context) error {
+	close(r.quit)
+	r.work.Wait()
+	return r.store.Close()
+}
