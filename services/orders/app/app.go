@@ -1,0 +1,183 @@
+// Package app is what orders does: it loads an order, lets the heart decide,
+// appends what was decided, and drives the checkout saga.
+//
+//	Checkout ─► tx: claim key and cart, OrderPlaced, run begins      1 commit
+//	   driver ─► hold (inventory) ─► pay (payments)                  their commits
+//	          ─► tx: facts, then OrderConfirmed | OrderRejected      1 commit
+//
+// No transaction is held while another room is asked.
+package app
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/id"
+	"github.com/seed-21071466/souk/kit/idem"
+	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/kit/saga"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/orders/order"
+)
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+// EventsMax bounds one order's stream.
+const EventsMax = 1000
+
+// Schemas are the tables that orders keeps in its store.
+func Schemas() []sqlstore.Schema {
+	own, err := fs.Sub(schemaFiles, "schema")
+	if err != nil {
+		panic(fmt.Sprintf("orders schema: %v", err)) // the folder is embedded: a build fault
+	}
+	return []sqlstore.Schema{eventlog.Schema(), idem.Schema(), saga.Schema(), {Name: "orders", Files: own}}
+}
+
+// Deps is what an App stands on.
+type Deps struct {
+	Store    *sqlstore.Store
+	Log      *eventlog.Log
+	Clock    clock.Clock
+	IDs      id.Source
+	Logger   *slog.Logger
+	Shop     string
+	Carts    Carts
+	Stock    Stock
+	Payments Payments
+	People   People
+}
+
+// Options bounds an App; zero means the default.
+type Options struct {
+	CheckoutWait time.Duration // how long a checkout waits for the decision; 10 s
+	Deadline     time.Duration // how long an order may stay undecided; 15 minutes
+}
+
+// App is the use cases of orders.
+type App struct {
+	Deps
+	o       Options
+	kick    Kick
+	waiters waiters
+}
+
+// Kick asks the saga driver to advance a run now, for the request in ctx.
+type Kick func(ctx context.Context, runID string)
+
+// New makes the use cases.
+func New(d Deps, kick Kick, o Options) *App {
+	if o.CheckoutWait == 0 {
+		o.CheckoutWait = checkoutWaitMax
+	}
+	if o.Deadline == 0 {
+		o.Deadline = deadlineDefault
+	}
+	return &App{Deps: d, o: o, kick: kick}
+}
+
+// Load folds an order's stream.
+func (a *App) Load(ctx context.Context, orderID string) (o order.Order, err error) {
+	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
+		o, err = a.fold(tx, orderID)
+		return err
+	})
+	return o, err
+}
+
+func (a *App) fold(tx sqlstore.Tx, orderID string) (order.Order, error) {
+	recorded, err := a.Log.Stream(tx, orderID, 0, EventsMax)
+	if err != nil {
+		return order.Order{}, fmt.Errorf("read order %s: %w", orderID, err)
+	}
+	var o order.Order
+	for _, r := range recorded {
+		e, err := Decode(r.Type, r.Schema, r.Data)
+		if err != nil {
+			return order.Order{}, fmt.Errorf("read order %s at version %d: %w", orderID, r.Version, err)
+		}
+		if err := o.Evolve(e); err != nil {
+			return order.Order{}, err
+		}
+	}
+	return o, nil
+}
+
+// decision computes what happens to an order as it stands.
+type decision func(o *order.Order) ([]order.Event, error)
+
+// decide appends what a decision gives to the stream of an order that the caller
+// knows as it stood; when the stream has moved on, the order is folded anew and the
+// decision is taken again. The run and the stored answer follow in the same transaction.
+func (a *App) decide(tx sqlstore.Tx, known order.Order, meta eventlog.Meta, d decision) (order.Order, error) {
+	o, err := a.try(tx, known, meta, d)
+	var conflict *eventlog.ConflictError
+	if !errors.As(err, &conflict) {
+		return o, err
+	}
+	if known, err = a.fold(tx, known.ID); err != nil {
+		return known, err
+	}
+	return a.try(tx, known, meta, d)
+}
+
+func (a *App) try(tx sqlstore.Tx, o order.Order, meta eventlog.Meta, d decision) (order.Order, error) {
+	before := o.Status
+	decided, err := d(&o)
+	if err != nil || len(decided) == 0 {
+		return o, err
+	}
+	events := make([]eventlog.Event, len(decided))
+	version := o.Version
+	for i, e := range decided {
+		name, data, err := encode(e)
+		if err != nil {
+			return o, err
+		}
+		events[i] = eventlog.Event{Type: name, Schema: schemaVersion, Data: data, Meta: meta}
+		if err := o.Evolve(e); err != nil {
+			return o, err
+		}
+	}
+	if _, err := a.Log.Append(tx, o.ID, version, events...); err != nil {
+		return o, err
+	}
+	if before == order.Pending && o.Decided() {
+		return o, a.settle(tx, o)
+	}
+	return o, nil
+}
+
+// settle does what belongs to the decision: the answer is stored for every retry
+// of the request, the payment token is forgotten, a rejected order frees its cart.
+func (a *App) settle(tx sqlstore.Tx, o order.Order) error {
+	answer, err := encodeAnswer(o)
+	if err != nil {
+		return err
+	}
+	if err := idem.Answer(tx, checkoutMethod, o.ID, answer); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`DELETE FROM payment_tokens WHERE order_id = ?`, o.ID); err != nil {
+		return err
+	}
+	if o.Status == order.Rejected {
+		if _, err := tx.Exec(`DELETE FROM live_carts WHERE shop = ? AND cart_id = ? AND order_id = ?`, a.Shop, o.CartID, o.ID); err != nil {
+			return err
+		}
+	}
+	tx.AfterCommit(func() { a.waiters.wake(o) })
+	return nil
+}
+
+func notFound(orderID string) *problem.Error {
+	return problem.Newf(problem.NotFound, "order_not_found", "there is no order %s that you may see", orderID)
+}

@@ -1,0 +1,235 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/idem"
+	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/kit/saga"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/money"
+	"github.com/seed-21071466/souk/services/orders/checkout"
+	"github.com/seed-21071466/souk/services/orders/order"
+)
+
+const (
+	checkoutMethod  = "checkout"       // the method under which idempotency keys are kept
+	checkoutWaitMax = 10 * time.Second // how long a checkout waits for its decision
+	deadlineDefault = checkout.DeadlineOfOrders
+	retryInProgress = time.Second // when to ask again about a request in progress
+	tokenMax        = 200         // length of a payment token
+)
+
+// Command asks to order what is in a cart.
+type Command struct {
+	CartID   string
+	Expected *money.Money // what the shopper saw; nil is not checked
+	Provider string
+	Token    string
+	Key      idem.Key
+	Meta     eventlog.Meta
+}
+
+// Answer is what a checkout says: the order, decided or still pending.
+type Answer struct {
+	Order   order.Order
+	Pending bool
+}
+
+// Checkout places an order and waits for its decision. The same key always gets
+// the first answer; another key for a cart with a live order is refused.
+func (a *App) Checkout(ctx context.Context, p auth.Principal, c Command) (Answer, error) {
+	if !p.Owns(c.CartID) && !p.Staff() {
+		return Answer{}, problem.Newf(problem.NotFound, "cart_not_found", "there is no cart %s that you may order from", c.CartID)
+	}
+	if err := c.check(); err != nil {
+		return Answer{}, err
+	}
+	if answer, found, err := a.replay(ctx, c.Key); found || err != nil {
+		return answer, err
+	}
+	cart, err := a.Carts.ForCheckout(ctx, c.CartID)
+	if err != nil {
+		return Answer{}, a.explain(ctx, c.CartID, err)
+	}
+	if err := c.expects(cart); err != nil {
+		return Answer{}, err
+	}
+	return a.placeAndWait(ctx, c, cart)
+}
+
+func (c *Command) check() error {
+	switch {
+	case c.Token == "":
+		return problem.Field("payment.token", "required", "say how it is paid: the provider's token of the means of payment")
+	case len(c.Token) > tokenMax:
+		return problem.Field("payment.token", "too_long", fmt.Sprintf("at most %d characters", tokenMax))
+	}
+	return nil
+}
+
+func (c *Command) expects(cart Cart) error {
+	total := money.Of(cart.Totals.Total, cart.Currency)
+	if c.Expected == nil || *c.Expected == total {
+		return nil
+	}
+	return problem.Newf(problem.Conflict, "price_changed", "the total is now %s, not %s; show it to the shopper and order again", total, *c.Expected).
+		With("currency", total.Currency).With("total", total.Format())
+}
+
+// explain tells a shopper whose cart is empty because it was ordered which order that was.
+func (a *App) explain(ctx context.Context, cartID string, refusal error) error {
+	p := problem.Of(refusal)
+	if p == nil || p.Code != "cart_incomplete" {
+		return refusal
+	}
+	var orderID string
+	err := a.Store.View(ctx, func(tx sqlstore.Tx) error {
+		return tx.QueryRow(`SELECT order_id FROM live_carts WHERE shop = ? AND cart_id = ?`, a.Shop, cartID).Scan(&orderID)
+	})
+	if err != nil || p.Meta["last_order"] != orderID {
+		return refusal // not ordered by us: what the cart says holds
+	}
+	return alreadyOrdered(cartID, orderID)
+}
+
+func alreadyOrdered(cartID, orderID string) error {
+	return problem.Newf(problem.Conflict, "cart_already_ordered", "cart %s was ordered already: see order %s", cartID, orderID).
+		With("order", orderID).After(retryInProgress)
+}
+
+// placeAndWait places the order in one transaction and waits for the driver to see it through.
+func (a *App) placeAndWait(ctx context.Context, c Command, cart Cart) (Answer, error) {
+	placed := a.freeze(c, cart)
+	ch, leave := a.waiters.enter(placed.ID)
+	defer leave()
+	taken := "" // the order of another call with this key, which was first
+	err := a.Store.Update(ctx, func(tx sqlstore.Tx) (err error) {
+		taken, err = a.place(tx, c, cart, placed)
+		return err
+	})
+	if err != nil {
+		return Answer{}, err
+	}
+	if taken != "" {
+		return a.await(ctx, c.Key, taken)
+	}
+	a.kick(ctx, placed.ID)
+	timer := a.Clock.NewTimer(a.o.CheckoutWait)
+	defer timer.Stop()
+	select {
+	case o := <-ch:
+		return Answer{Order: o}, nil
+	case <-timer.C():
+	case <-ctx.Done():
+	}
+	o, err := order.Fold(placed)
+	return Answer{Order: o, Pending: true}, err
+}
+
+func (a *App) freeze(c Command, cart Cart) order.Placed {
+	placed := cart.Placed
+	now := a.Clock.Now()
+	placed.ID = a.IDs.New("ord")
+	placed.PlacedAt, placed.Deadline = now, now.Add(a.o.Deadline)
+	placed.Provider, placed.SagaVersion = c.Provider, checkout.Version
+	return placed
+}
+
+// place claims the key and the cart, appends OrderPlaced and begins the run. When
+// the key is taken it gives the order that it is bound to and changes nothing.
+func (a *App) place(tx sqlstore.Tx, c Command, cart Cart, placed order.Placed) (taken string, err error) {
+	state, err := idem.Claim(tx, c.Key, placed.ID, placed.PlacedAt)
+	if err != nil {
+		return "", err
+	}
+	if !state.Fresh {
+		return state.Ref, nil
+	}
+	if err := a.claimCart(tx, cart, placed); err != nil {
+		return "", err
+	}
+	if _, err := tx.Exec(`INSERT INTO payment_tokens (order_id, token) VALUES (?, ?)`, placed.ID, c.Token); err != nil {
+		return "", err
+	}
+	_, err = a.try(tx, order.Order{Placed: order.Placed{ID: placed.ID}}, c.Meta, func(*order.Order) ([]order.Event, error) {
+		return order.Place(placed)
+	})
+	if err != nil {
+		return "", err
+	}
+	return "", saga.Begin(tx, checkout.Definition().New(placed.ID, actor, placed.PlacedAt))
+}
+
+// claimCart keeps rule 8: while the cart's last order is undecided, or confirmed but
+// not yet taken out of it, no other order may come from it.
+func (a *App) claimCart(tx sqlstore.Tx, cart Cart, placed order.Placed) error {
+	var holder string
+	err := tx.QueryRow(`SELECT order_id FROM live_carts WHERE shop = ? AND cart_id = ?`, a.Shop, cart.CartID).Scan(&holder)
+	switch {
+	case err == nil && holder != cart.LastOrderID:
+		return alreadyOrdered(cart.CartID, holder)
+	case err != nil && !errors.Is(err, sqlstore.ErrNoRows):
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO live_carts (shop, cart_id, order_id) VALUES (?, ?, ?)
+		ON CONFLICT (shop, cart_id) DO UPDATE SET order_id = excluded.order_id`, a.Shop, cart.CartID, placed.ID)
+	return err
+}
+
+// replay answers a key that was heard before.
+func (a *App) replay(ctx context.Context, key idem.Key) (answer Answer, found bool, err error) {
+	state, found, err := a.find(ctx, key)
+	if err != nil || !found {
+		return Answer{}, false, err
+	}
+	if state.Done {
+		answer.Order, err = decodeAnswer(state.Answer)
+		return answer, true, err
+	}
+	answer, err = a.await(ctx, key, state.Ref)
+	return answer, true, err
+}
+
+func (a *App) find(ctx context.Context, key idem.Key) (state idem.State, found bool, err error) {
+	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
+		state, found, err = idem.Find(tx, key)
+		return err
+	})
+	return state, found, err
+}
+
+// await waits for the decision of the order that an earlier call with this key has placed.
+func (a *App) await(ctx context.Context, key idem.Key, orderID string) (answer Answer, err error) {
+	waiting, cancel := context.WithTimeout(ctx, a.o.CheckoutWait)
+	defer cancel()
+	if _, ok, err := a.decided(waiting, orderID); err != nil {
+		return Answer{}, err
+	} else if !ok {
+		return Answer{}, problem.Newf(problem.Conflict, "in_progress", "order %s is not decided yet; ask again with the same key", orderID).
+			With("order", orderID).After(retryInProgress)
+	}
+	state, _, err := a.find(ctx, key)
+	if err != nil {
+		return Answer{}, err
+	}
+	answer.Order, err = decodeAnswer(state.Answer)
+	return answer, err
+}
+
+// encodeAnswer is the answer as it is kept for retries: ids, lines and sums, no
+// name, no address; the order's token is derived when it is told.
+func encodeAnswer(o order.Order) ([]byte, error) { return json.Marshal(o) }
+
+func decodeAnswer(b []byte) (o order.Order, err error) {
+	if err = json.Unmarshal(b, &o); err != nil {
+		return o, fmt.Errorf("decode stored checkout answer: %w", err)
+	}
+	return o, nil
+}

@@ -1,0 +1,116 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/saga"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/orders/order"
+)
+
+// Get reads an order for its owner, the owner of its cart, or staff; to others it does not exist.
+func (a *App) Get(ctx context.Context, p auth.Principal, orderID string) (order.Order, *Address, error) {
+	o, err := a.Load(ctx, orderID)
+	if err != nil {
+		return o, nil, err
+	}
+	if o.Status == order.Absent || !(p.Staff() || p.Owns(o.ID) || p.Owns(o.CartID)) {
+		return order.Order{}, nil, notFound(orderID)
+	}
+	to, ok, err := a.People.Address(ctx, o.AddressID)
+	if err != nil || !ok {
+		return o, nil, err
+	}
+	return o, &to, nil
+}
+
+// Entry is one event of an order's history.
+type Entry struct {
+	Type    string
+	Version int64
+	Data    []byte
+	Meta    eventlog.Meta
+}
+
+// History reads what happened to an order, oldest first.
+func (a *App) History(ctx context.Context, orderID string) (entries []Entry, err error) {
+	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
+		recorded, err := a.Log.Stream(tx, orderID, 0, EventsMax)
+		for _, r := range recorded {
+			entries = append(entries, Entry{Type: r.Type, Version: r.Version, Data: r.Data, Meta: r.Meta})
+		}
+		return err
+	})
+	if err == nil && len(entries) == 0 {
+		return nil, notFound(orderID)
+	}
+	return entries, err
+}
+
+// Fact is what souk verify compares of an order with other rooms.
+type Fact struct {
+	Order                                        order.Order
+	OrderID, State, RunState, Currency, IntentID string
+	Total                                        int64
+	Pieces                                       map[string]int32
+	PlacedAt                                     time.Time
+}
+
+// Facts reads a page of facts, oldest first, of the orders placed after a position of
+// the log; next is 0 at the end.
+func (a *App) Facts(ctx context.Context, after int64, limit int) (facts []Fact, next int64, err error) {
+	for len(facts) < limit {
+		page, err := a.Log.After(ctx, after, factsScan)
+		if err != nil || len(page) == 0 {
+			return facts, 0, err
+		}
+		for _, r := range page {
+			after = r.Position
+			if r.Type != placedName {
+				continue
+			}
+			fact, err := a.Fact(ctx, r.Stream)
+			if err != nil {
+				return nil, 0, err
+			}
+			if facts = append(facts, fact); len(facts) == limit {
+				break
+			}
+		}
+	}
+	return facts, after, nil
+}
+
+// factsScan is how many records of the log are read at once.
+const factsScan = 500
+
+// Fact reads what an order says of itself and of its run, in one snapshot.
+func (a *App) Fact(ctx context.Context, orderID string) (f Fact, err error) {
+	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
+		f, err = a.fact(tx, orderID)
+		return err
+	})
+	return f, err
+}
+
+func (a *App) fact(tx sqlstore.Tx, orderID string) (Fact, error) {
+	o, err := a.fold(tx, orderID)
+	if err != nil {
+		return Fact{}, err
+	}
+	run, _, err := saga.Get(tx, orderID)
+	if err != nil {
+		return Fact{}, err
+	}
+	f := Fact{
+		Order: o, OrderID: o.ID, State: string(o.Status), RunState: string(run.State), Currency: o.Currency,
+		IntentID: o.IntentID, Total: o.Totals.Total, PlacedAt: o.PlacedAt, Pieces: make(map[string]int32, len(o.Lines)),
+	}
+	for _, l := range o.Lines {
+		f.Pieces[l.SKU] += l.Quantity
+	}
+	return f, nil
+}

@@ -1,0 +1,172 @@
+package order
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed-21071466/souk/kit/problem"
+)
+
+// LinesMax bounds an order, so that one order cannot hold up the others.
+const LinesMax = 1000
+
+// Place decides a new order, or refuses one that does not add up.
+func Place(p Placed) ([]Event, error) {
+	if len(p.Lines) == 0 || len(p.Lines) > LinesMax {
+		return nil, problem.Newf(problem.Unprocessable, "cart_incomplete", "an order has 1 to %d lines", LinesMax).
+			On("lines", "out_of_range", "put something into the cart first")
+	}
+	if err := p.Balance(); err != nil {
+		return nil, err
+	}
+	return []Event{p}, nil
+}
+
+// Balance checks guarantee 8: lines + shipping + tax − discounts = total, to the minor unit.
+func (p *Placed) Balance() error {
+	items, discount, tax := int64(0), int64(0), p.Shipping.Tax
+	for _, l := range p.Lines {
+		if l.Quantity < 1 || l.UnitPrice < 0 {
+			return problem.Field("lines", "out_of_range", "line "+l.SKU+" has no quantity or a negative price")
+		}
+		items += l.UnitPrice * int64(l.Quantity)
+		discount += l.Discount
+		tax += l.Tax
+	}
+	total := items - discount + p.Shipping.Price
+	if !p.Totals.TaxInclusive {
+		total += tax
+	}
+	t := p.Totals
+	if t.Items != items || t.Discount != discount || t.Tax != tax || t.Shipping != p.Shipping.Price || t.Total != total {
+		return problem.Newf(problem.Internal, "totals_do_not_add_up",
+			"lines come to %d minor units in all, the cart says %d", total, t.Total)
+	}
+	return nil
+}
+
+// Hear takes a fact, which is never refused, and answers with it and with the
+// decision or the undoing that it calls for. A fact already known gives nothing.
+func (o *Order) Hear(fact Event, now time.Time) ([]Event, error) {
+	if o.Status == Absent {
+		return nil, problem.New(problem.NotFound, "order_not_found", "there is no such order")
+	}
+	if o.knows(fact) {
+		return nil, nil
+	}
+	next := *o
+	if err := next.Evolve(fact); err != nil {
+		return nil, err
+	}
+	return append([]Event{fact}, next.answer(fact, now)...), nil
+}
+
+// knows tells a fact that was heard before.
+func (o *Order) knows(fact Event) bool {
+	switch f := fact.(type) {
+	case StockHeld:
+		return o.Held
+	case StockRefused:
+		return o.Status == Rejected
+	case Authorized:
+		return o.IntentID == f.IntentID && (o.Payment == PaymentAuthorized || o.Payment == PaymentVoided)
+	case Declined:
+		return o.IntentID == f.IntentID && o.Payment == PaymentDeclined
+	case Unknown:
+		return o.IntentID == f.IntentID && o.Payment != PaymentNone
+	case Undone:
+		return !slices.Contains(o.Undo, f.Step)
+	}
+	return false
+}
+
+// answer is what a fact, already evolved, calls for.
+func (o *Order) answer(fact Event, now time.Time) []Event {
+	switch f := fact.(type) {
+	case StockHeld, Authorized:
+		return o.afterEffect(f, now)
+	case StockRefused:
+		if o.Status == Pending {
+			return o.rejection(soldOut(f.Lines), now)
+		}
+	case Declined:
+		if o.Status == Pending {
+			return o.rejection(declined(f.Code), now)
+		}
+	}
+	return nil
+}
+
+// afterEffect confirms once both effects are there; an effect that comes after a rejection is undone.
+func (o *Order) afterEffect(fact Event, now time.Time) []Event {
+	switch {
+	case o.Status == Pending && o.Held && o.Payment == PaymentAuthorized:
+		return []Event{o.confirmation(now)}
+	case o.Status == Rejected:
+		step := StepHold
+		if _, paid := fact.(Authorized); paid {
+			step = StepPay
+		}
+		if !slices.Contains(o.Undo, step) {
+			return []Event{UndoQueued{Step: step}}
+		}
+	}
+	return nil
+}
+
+// Expire decides an order whose deadline has passed while it was undecided.
+func (o *Order) Expire(now time.Time) []Event {
+	if o.Status != Pending || now.Before(o.Deadline) {
+		return nil
+	}
+	return o.rejection(Rejection{
+		Code:    "payment_unresolved",
+		Message: "the payment could not be settled in time; nothing will be charged, please order again",
+	}, now)
+}
+
+// SkipUndo leaves an effect as it is, because an operator says so.
+func (o *Order) SkipUndo(step Step) ([]Event, error) {
+	if !slices.Contains(o.Undo, step) {
+		return nil, problem.Newf(problem.Conflict, "nothing_to_skip", "order %s has no %s to undo", o.ID, step)
+	}
+	return []Event{UndoSkipped{Step: step}}, nil
+}
+
+// rejection undoes in reverse: the payment first, then the hold. A refused step
+// left nothing; an unheard one may have, so it is undone too: the room that finds
+// nothing leaves a tombstone against the late command.
+func (o *Order) rejection(why Rejection, now time.Time) []Event {
+	var undo []Step
+	if o.Payment == PaymentUnknown || o.Payment == PaymentAuthorized || why.Code == "payment_unresolved" {
+		undo = append(undo, StepPay)
+	}
+	if why.Code != "sold_out" {
+		undo = append(undo, StepHold)
+	}
+	return []Event{RejectedEvent{Rejection: why, CartID: o.CartID, Undo: undo, At: now}}
+}
+
+func (o *Order) confirmation(now time.Time) ConfirmedEvent {
+	return ConfirmedEvent{
+		At: now, CartID: o.CartID, SubjectID: o.SubjectID, AddressID: o.AddressID, Channel: o.Channel,
+		Currency: o.Currency, Total: o.Totals.Total, Items: Items(o.Lines),
+	}
+}
+
+// Items is what lines come to, without their prices.
+func Items(lines []Line) []Item {
+	items := make([]Item, len(lines))
+	for i, l := range lines {
+		items[i] = Item{SKU: l.SKU, Quantity: l.Quantity}
+	}
+	return items
+}
+
+func soldOut(lines []Short) Rejection {
+	return Rejection{Code: "sold_out", Message: "not everything in the cart is left", Lines: lines}
+}
+
+func declined(code string) Rejection {
+	return Rejection{Code: "payment_declined", Message: "the payment was declined; order again with another means of payment", Detail: code}
+}

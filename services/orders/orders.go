@@ -1,0 +1,135 @@
+// Package orders is the room of orders: it decides them, and drives their checkout.
+//
+//	cart ─► OrderPlaced ─► hold (inventory) ─► pay (payments) ─► OrderConfirmed ─► events: allocate, empty the cart, …
+//	                           │ short            │ declined, unresolved
+//	                           └──────────────────┴─► OrderRejected ─► void, release
+//
+// It owns the streams of orders (event-sourced), the runs of the checkout saga, the
+// idempotency keys of checkouts and the list of orders. Its invariants: an acknowledged
+// order exists once; it is decided once; no second order comes from a cart while the
+// first lives; what a rejected order caused is undone or parked where an operator sees it.
+//
+// Under partition orders chooses consistency: what cannot be made durable is refused,
+// and an order whose payment cannot be settled by its deadline is rejected.
+package orders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-21071466/souk/kit/bus"
+	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/projection"
+	"github.com/seed-21071466/souk/kit/room"
+	"github.com/seed-21071466/souk/kit/saga"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/orders/app"
+	"github.com/seed-21071466/souk/services/orders/checkout"
+	"github.com/seed-21071466/souk/services/orders/view"
+	"github.com/seed-21071466/souk/services/orders/wire"
+)
+
+// Config is what can be set; zero means the default.
+type Config struct {
+	CheckoutWait time.Duration `name:"checkout_wait" default:"9s" help:"How long a checkout waits for its decision before it answers 202."`
+	Deadline     time.Duration `name:"deadline" default:"15m" help:"How long an order may stay undecided before it is rejected."`
+}
+
+// Room is the door.
+func Room(c Config) room.Room {
+	return room.Room{
+		Name:  "orders",
+		Needs: []string{"carts", "inventory", "payments", "users"},
+		Open:  func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) },
+	}
+}
+
+type orders struct {
+	store  *sqlstore.Store
+	app    *app.App
+	driver *saga.Driver
+	rows   *projection.Projector
+	keys   *sweeper
+	work   sync.WaitGroup
+}
+
+func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
+	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, env.Name+".db"), sqlstore.Options{
+		Name: env.Name, Schemas: append(app.Schemas(), bus.Schema(), projection.Schema()), Registerer: env.Registerer, Log: env.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := &orders{store: store}
+	if err := r.connect(ctx, env, c); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return r, nil
+}
+
+func (r *orders) connect(ctx context.Context, env *room.Env, c Config) error {
+	log, err := eventlog.New(r.store)
+	if err != nil {
+		return err
+	}
+	r.rows, err = projection.New(ctx, r.store, log, view.Projection(env.Shop), projection.Options{Clock: env.Clock, Log: env.Log, Registerer: env.Registerer})
+	if err != nil {
+		return err
+	}
+	r.app = app.New(app.Deps{
+		Store: r.store, Log: log, Clock: env.Clock, IDs: env.IDs, Logger: env.Log, Shop: env.Shop,
+		Carts: wire.NewCarts(env.Dial("carts")), Stock: wire.NewStock(env.Dial("inventory")),
+		Payments: wire.NewPayments(env.Dial("payments")), People: wire.NewPeople(env.Dial("users")),
+	}, r.kick, app.Options{CheckoutWait: c.CheckoutWait, Deadline: c.Deadline})
+	r.driver, err = saga.NewDriver(r.store, r.app.Advance, []saga.Definition{checkout.Definition()}, saga.Options{
+		Owner: env.Name, Clock: env.Clock, Log: env.Log, Registerer: env.Registerer,
+	})
+	if err != nil {
+		return err
+	}
+	r.keys = newSweeper(r.store, env.Clock, env.Log)
+	return r.join(ctx, env, log)
+}
+
+// kick is what the use cases call; the driver is made after them.
+func (r *orders) kick(ctx context.Context, runID string) { r.driver.KickFrom(ctx, runID) }
+
+// join takes the room's place on the network and on the bus.
+func (r *orders) join(ctx context.Context, env *room.Env, log *eventlog.Log) error {
+	server := &wire.Server{App: r.app, Orders: view.New(r.store, log, r.rows), Tokens: env.Tokens, Bus: env.Bus}
+	if err := server.Serve(ctx, env.RPC, env.REST, env.Edge(env.Name)); err != nil {
+		return fmt.Errorf("serve orders: %w", err)
+	}
+	env.Bus.Publish(bus.FeedOf(env.Name, log, wire.Publish))
+	for _, consumer := range wire.Consumers {
+		_, source, _ := strings.Cut(consumer, ".")
+		err := env.Bus.Subscribe(bus.Consumer{
+			Name: consumer, Source: source, From: bus.FromStart, Store: r.store, Handle: wire.Heard(r.app, source),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Start begins to project, to sweep, and to drive what an earlier process left unfinished.
+func (r *orders) Start(ctx context.Context) error {
+	r.work.Go(func() { _ = r.rows.Run(context.WithoutCancel(ctx)) }) // it ends with Close and logs its own failures
+	r.work.Go(r.keys.run)
+	return r.driver.Start(ctx)
+}
+
+// Close lets the runs come to a stop, then closes the store.
+func (r *orders) Close(ctx context.Context) error {
+	err := r.driver.Close(ctx)
+	r.rows.Close()
+	r.keys.close()
+	r.work.Wait()
+	return errors.Join(err, r.store.Close())
+}

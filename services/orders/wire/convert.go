@@ -1,0 +1,117 @@
+package wire
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	ordersv1 "github.com/seed-21071466/souk/gen/souk/orders/v1"
+	typev1 "github.com/seed-21071466/souk/gen/souk/type/v1"
+	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/money"
+	"github.com/seed-21071466/souk/services/orders/app"
+	"github.com/seed-21071466/souk/services/orders/order"
+)
+
+// amount is minor units on the wire.
+func amount(minor int64, currency string) *typev1.Money {
+	return &typev1.Money{Currency: currency, Amount: money.Of(minor, currency).Format()}
+}
+
+// minor reads an amount of another room; it must be in the order's currency.
+func minor(m *typev1.Money, currency string) (int64, error) {
+	if m == nil {
+		return 0, nil
+	}
+	if m.Currency != currency {
+		return 0, problem.Newf(problem.Internal, "currency_mismatch", "an amount in %s in an order in %s", m.Currency, currency)
+	}
+	read, err := money.ParseSigned(m.Amount, m.Currency)
+	return read.Minor, err
+}
+
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+// orderMessage is an order as its owner and staff see it.
+func orderMessage(o *order.Order) *ordersv1.Order {
+	c := o.Currency
+	m := &ordersv1.Order{
+		Id: o.ID, State: string(o.Status), Channel: o.Channel, Currency: c, PaymentState: string(o.Payment),
+		CartId: o.CartID, SubjectId: o.SubjectID, Metadata: o.Metadata,
+		PlacedAt: timestamp(o.PlacedAt), DecidedAt: timestamp(o.DecidedAt),
+		Lines: make([]*ordersv1.OrderLine, len(o.Lines)),
+		Shipping: &ordersv1.OrderShipping{
+			OptionId: o.Shipping.OptionID, Name: o.Shipping.Name, Price: amount(o.Shipping.Price, c), Tax: amount(o.Shipping.Tax, c),
+		},
+		Totals: &ordersv1.OrderTotals{
+			Items: amount(o.Totals.Items, c), Discount: amount(o.Totals.Discount, c), Shipping: amount(o.Totals.Shipping, c),
+			Tax: amount(o.Totals.Tax, c), Total: amount(o.Totals.Total, c), TaxInclusive: o.Totals.TaxInclusive,
+		},
+	}
+	for i := range o.Lines {
+		m.Lines[i] = lineMessage(&o.Lines[i], c)
+	}
+	if o.Status == order.Rejected {
+		m.Rejection = rejectionMessage(&o.Rejection)
+	}
+	return m
+}
+
+func lineMessage(l *order.Line, c string) *ordersv1.OrderLine {
+	return &ordersv1.OrderLine{
+		Sku: l.SKU, ProductId: l.ProductID, Title: l.Title, Quantity: l.Quantity, TaxRate: l.TaxRate,
+		UnitPrice: amount(l.UnitPrice, c), Discount: amount(l.Discount, c), Tax: amount(l.Tax, c), Total: amount(l.Total, c),
+	}
+}
+
+func rejectionMessage(r *order.Rejection) *ordersv1.Rejection {
+	m := &ordersv1.Rejection{Code: r.Code, Message: r.Message}
+	for _, l := range r.Lines {
+		m.Skus = append(m.Skus, l.SKU)
+	}
+	return m
+}
+
+func addressMessage(a *app.Address) *typev1.Address {
+	if a == nil {
+		return nil
+	}
+	return &typev1.Address{
+		Name: a.Name, Lines: a.Lines, City: a.City, Region: a.Region, PostalCode: a.PostalCode, Country: a.Country, Phone: a.Phone,
+	}
+}
+
+// refusal is what a checkout says of a rejected order: which line, which payment, what to do.
+func refusal(o *order.Order) error {
+	kind := problem.Conflict
+	if o.Rejection.Code == "payment_declined" {
+		kind = problem.PaymentRequired
+	}
+	p := problem.New(kind, o.Rejection.Code, o.Rejection.Message).With("order", o.ID)
+	for _, l := range o.Rejection.Lines {
+		p.On(l.SKU, "sold_out", l.Message)
+	}
+	if o.Rejection.Detail != "" {
+		p.With("decline_code", o.Rejection.Detail)
+	}
+	return p
+}
+
+// amounts reads several amounts of one currency and keeps the first error.
+type amounts struct {
+	currency string
+	err      error
+}
+
+func (a *amounts) into(to *int64, from *typev1.Money) {
+	read, err := minor(from, a.currency)
+	if err != nil && a.err == nil {
+		a.err = err
+	}
+	*to = read
+}

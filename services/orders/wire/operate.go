@@ -1,0 +1,129 @@
+package wire
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	ordersv1 "github.com/seed-21071466/souk/gen/souk/orders/v1"
+	typev1 "github.com/seed-21071466/souk/gen/souk/type/v1"
+	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/kit/saga"
+	"github.com/seed-21071466/souk/services/orders/app"
+	"github.com/seed-21071466/souk/services/orders/view"
+)
+
+const (
+	runsDefault  = 50
+	runsMax      = 200
+	factsDefault = 500
+	factsMax     = 1000
+)
+
+// ListRuns lists saga runs.
+func (s *Server) ListRuns(ctx context.Context, req *ordersv1.ListRunsRequest) (*ordersv1.ListRunsResponse, error) {
+	if err := oneOf("state", req.State, "running", "compensating", "parked", "done", "abandoned"); err != nil {
+		return nil, err
+	}
+	limit, after, err := page(req.PageSize, req.PageToken, runsDefault, runsMax)
+	if err != nil {
+		return nil, err
+	}
+	runs, next, err := s.App.Runs(ctx, saga.Filter{State: saga.State(req.State), After: after, Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	res := &ordersv1.ListRunsResponse{}
+	if next != "" {
+		res.NextPageToken = cursor(next)
+	}
+	for _, r := range runs {
+		res.Runs = append(res.Runs, runMessage(r, nil))
+	}
+	return res, nil
+}
+
+// GetRun reads one run with its audit.
+func (s *Server) GetRun(ctx context.Context, req *ordersv1.GetRunRequest) (*ordersv1.Run, error) {
+	run, audit, err := s.App.Run(ctx, req.RunId)
+	if err != nil {
+		return nil, err
+	}
+	return runMessage(run, audit), nil
+}
+
+// ResolveRun lets an operator act on a parked run.
+func (s *Server) ResolveRun(ctx context.Context, req *ordersv1.ResolveRunRequest) (*ordersv1.Run, error) {
+	if len(req.Reason) > 500 {
+		return nil, problem.Field("reason", "too_long", "at most 500 characters")
+	}
+	err := s.App.Resolve(ctx, app.Resolution{RunID: req.RunId, Action: req.Action, Reason: req.Reason, Meta: s.meta(ctx, auth.From(ctx))})
+	if err != nil {
+		return nil, err
+	}
+	return s.GetRun(ctx, &ordersv1.GetRunRequest{RunId: req.RunId})
+}
+
+func runMessage(r saga.Run, audit []saga.Audit) *ordersv1.Run {
+	m := &ordersv1.Run{
+		Id: r.ID, Saga: r.Saga, Version: int32(r.Version), State: string(r.State), Step: r.Step, Attempt: int32(r.Attempt),
+		NextAt: timestamp(r.NextAt), LastError: r.LastError, StartedAt: timestamp(r.StartedAt),
+	}
+	for _, a := range audit {
+		m.Audit = append(m.Audit, &ordersv1.RunAudit{Action: a.Action, Actor: a.Actor, Reason: a.Reason, At: timestamp(a.At)})
+	}
+	return m
+}
+
+// ListFacts lists what souk verify compares with other rooms.
+func (s *Server) ListFacts(ctx context.Context, req *ordersv1.ListFactsRequest) (*ordersv1.ListFactsResponse, error) {
+	limit, token, err := page(req.PageSize, req.PageToken, factsDefault, factsMax)
+	if err != nil {
+		return nil, err
+	}
+	after := int64(0)
+	if token != "" {
+		if after, err = strconv.ParseInt(token, 10, 64); err != nil {
+			return nil, problem.Field("page_token", "malformed", "use the next_page_token of the page before")
+		}
+	}
+	facts, next, err := s.App.Facts(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	res := &ordersv1.ListFactsResponse{}
+	for _, f := range facts {
+		res.Orders = append(res.Orders, &ordersv1.OrderFact{
+			OrderId: f.OrderID, State: f.State, RunState: f.RunState, Total: amount(f.Total, f.Currency),
+			Pieces: f.Pieces, IntentId: f.IntentID, PlacedAt: timestamp(f.PlacedAt),
+		})
+	}
+	if next != 0 {
+		res.NextPageToken = cursor(strconv.FormatInt(next, 10))
+	}
+	return res, nil
+}
+
+// Findings checks the room's own rows.
+func (s *Server) Findings(ctx context.Context, _ *typev1.FindingsRequest) (*typev1.FindingsResponse, error) {
+	found, checked, err := view.Findings(ctx, s.Orders, s.App)
+	if err != nil {
+		return nil, err
+	}
+	res := &typev1.FindingsResponse{Checked: int32(checked), Head: s.App.Log.Head()}
+	for _, f := range found {
+		res.Findings = append(res.Findings, &typev1.Finding{Guarantee: int32(f.Guarantee), Rule: f.Rule, Subject: f.Subject, Message: f.Message})
+	}
+	standings, err := s.Bus.Standings(ctx, Consumers...)
+	for _, c := range standings {
+		res.Consumers = append(res.Consumers, &typev1.ConsumerPosition{
+			Consumer: c.Consumer, Source: c.Source, Position: c.Position, Letters: int32(c.Letters),
+		})
+	}
+	return res, err
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func quoted(words []string) string { return `"` + strings.Join(words, `", "`) + `"` }

@@ -1,0 +1,187 @@
+// Package wire carries orders over the network: the service, the clients of the
+// rooms that it asks, what it publishes and what it hears.
+package wire
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+
+	ordersv1 "github.com/seed-21071466/souk/gen/souk/orders/v1"
+	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/bus"
+	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/idem"
+	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/kit/rest"
+	"github.com/seed-21071466/souk/kit/rpc"
+	"github.com/seed-21071466/souk/money"
+	"github.com/seed-21071466/souk/services/orders/app"
+	"github.com/seed-21071466/souk/services/orders/view"
+)
+
+const (
+	pageDefault = 20
+	pageMax     = 100
+)
+
+// Server serves the contract of orders.
+type Server struct {
+	ordersv1.UnimplementedOrdersServer
+	App    *app.App
+	Orders *view.Orders
+	Tokens *auth.Signer
+	Bus    *bus.Bus
+}
+
+// Serve offers the contract to other rooms and, as REST, to the world.
+func (s *Server) Serve(ctx context.Context, r grpc.ServiceRegistrar, mux *rest.Mux, edge grpc.ClientConnInterface) error {
+	ordersv1.RegisterOrdersServer(r, s)
+	return ordersv1.RegisterOrdersHandlerClient(ctx, mux.ServeMux(), ordersv1.NewOrdersClient(edge))
+}
+
+// Checkout places an order and sees it through.
+func (s *Server) Checkout(ctx context.Context, req *ordersv1.CheckoutRequest) (*ordersv1.Order, error) {
+	p := auth.From(ctx)
+	command, err := s.command(ctx, p, req)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.App.Checkout(ctx, p, command)
+	if err != nil {
+		return nil, err
+	}
+	if answer.Order.Rejection.Code != "" {
+		return nil, refusal(&answer.Order)
+	}
+	m := orderMessage(&answer.Order)
+	m.Token = s.Tokens.Token(m.Id)
+	rpc.SetStatus(ctx, http.StatusCreated)
+	if answer.Pending {
+		rpc.SetStatus(ctx, http.StatusAccepted)
+	}
+	rpc.SetHeader(ctx, "Location", "/api/orders/"+m.Id)
+	return m, nil
+}
+
+func (s *Server) command(ctx context.Context, p auth.Principal, req *ordersv1.CheckoutRequest) (c app.Command, err error) {
+	key, digest, _ := rpc.IdempotencyKey(ctx)
+	c = app.Command{
+		CartID: req.CartId, Provider: req.Payment.GetProvider(), Token: req.Payment.GetToken(), Meta: s.meta(ctx, p),
+		Key: idem.Key{Shop: s.App.Shop, Principal: p.String(), Method: "checkout", Key: key, Digest: digest},
+	}
+	if c.CartID == "" {
+		return c, problem.Field("cart_id", "required", "name the cart to order from")
+	}
+	if req.ExpectedTotal == nil {
+		return c, nil
+	}
+	expected, err := money.Parse(req.ExpectedTotal.Amount, req.ExpectedTotal.Currency)
+	if err != nil {
+		return c, problem.Field("expected_total", "malformed", "must be an amount such as {\"currency\": \"GBP\", \"amount\": \"12.34\"}").Because(err)
+	}
+	c.Expected = &expected
+	return c, nil
+}
+
+// meta is what every event of this call says of its making.
+func (s *Server) meta(ctx context.Context, p auth.Principal) eventlog.Meta {
+	m := eventlog.Meta{
+		Shop: s.App.Shop, Actor: p.String(), OnBehalfOf: rpc.OnBehalfOf(ctx), Correlation: rpc.RequestID(ctx), Time: s.App.Clock.Now(),
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		m.Trace = span.TraceID().String()
+	}
+	return m
+}
+
+// GetOrder reads an order.
+func (s *Server) GetOrder(ctx context.Context, req *ordersv1.GetOrderRequest) (*ordersv1.Order, error) {
+	o, to, err := s.App.Get(ctx, auth.From(ctx), req.OrderId)
+	if err != nil {
+		return nil, err
+	}
+	m := orderMessage(&o)
+	m.ShippingAddress = addressMessage(to)
+	return m, nil
+}
+
+// ListOrders lists orders, newest first.
+func (s *Server) ListOrders(ctx context.Context, req *ordersv1.ListOrdersRequest) (*ordersv1.ListOrdersResponse, error) {
+	filter := view.Filter{State: req.State, SubjectID: req.SubjectId}
+	if p := auth.From(ctx); !p.Staff() {
+		filter.CartID = p.ID // a cart's token sees the orders of its cart; an order's own sees none here
+	}
+	if err := oneOf("state", req.State, "pending", "confirmed", "rejected"); err != nil {
+		return nil, err
+	}
+	limit, before, err := page(req.PageSize, req.PageToken, pageDefault, pageMax)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Orders.List(ctx, filter, before, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	res := &ordersv1.ListOrdersResponse{}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		res.NextPageToken = cursor(rows[limit-1].OrderID)
+	}
+	for _, r := range rows {
+		res.Orders = append(res.Orders, &ordersv1.OrderSummary{
+			Id: r.OrderID, State: r.State, Total: amount(r.Total, r.Currency), Quantity: r.Quantity,
+			PlacedAt: timestamp(r.PlacedAt), SubjectId: r.SubjectID,
+		})
+	}
+	return res, nil
+}
+
+// GetHistory reads what happened to an order.
+func (s *Server) GetHistory(ctx context.Context, req *ordersv1.GetHistoryRequest) (*ordersv1.GetHistoryResponse, error) {
+	entries, err := s.App.History(ctx, req.OrderId)
+	if err != nil {
+		return nil, err
+	}
+	res := &ordersv1.GetHistoryResponse{}
+	for _, e := range entries {
+		res.Entries = append(res.Entries, &ordersv1.HistoryEntry{
+			Type: e.Type, Version: int32(e.Version), At: timestamp(e.Meta.Time), Actor: e.Meta.Actor,
+			Reason: e.Meta.Reason, Correlation: e.Meta.Correlation, Data: string(e.Data),
+		})
+	}
+	return res, nil
+}
+
+// page reads the size and the cursor of a list.
+func page(size int32, token string, standard, most int) (limit int, after string, err error) {
+	limit = int(size)
+	if limit == 0 {
+		limit = standard
+	}
+	if limit < 1 || limit > most {
+		return 0, "", problem.Field("page_size", "out_of_range", "1 to "+itoa(most)+" rows a page").With("maximum", itoa(most))
+	}
+	decoded, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(decoded) > 100 {
+		return 0, "", problem.Field("page_token", "malformed", "use the next_page_token of the page before")
+	}
+	return limit, string(decoded), nil
+}
+
+func cursor(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
+
+func oneOf(field, value string, allowed ...string) error {
+	if value == "" {
+		return nil
+	}
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return problem.Field(field, "unknown", "must be one of "+quoted(allowed))
+}
