@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -44,18 +45,21 @@ func TestSQLite(t *testing.T) {
 	sqlstoretest.Run(t, h)
 }
 
-// smallDisk is a tmpfs of 8 MB.
+// smallDisk is a tmpfs of 8 MB, 3 of them taken from the start, so that there is something to give back.
 func smallDisk(t *testing.T, schemas ...sqlstore.Schema) sqlstoretest.Disk {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
 		t.Skipf("a small disk cannot be mounted here: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
-	path, ballast := filepath.Join(dir, "small.db"), filepath.Join(dir, "ballast")
+	path, ballast, filler := filepath.Join(dir, "small.db"), filepath.Join(dir, "ballast"), filepath.Join(dir, "filler")
+	if err := os.WriteFile(ballast, make([]byte, 3<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return sqlstoretest.Disk{
 		Store:  mustOpen(t, path, schemas...),
-		Fill:   func() { fill(ballast) },
-		Free:   func() { _ = os.Remove(ballast) },
+		Fill:   func() { fill(filler) },
+		Free:   func() { _ = errors.Join(os.Remove(filler), os.Remove(ballast)) },
 		Reopen: func() *sqlstore.Store { return mustOpen(t, path, schemas...) },
 	}
 }

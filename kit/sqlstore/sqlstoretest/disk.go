@@ -34,10 +34,12 @@ func (s *suite) writeUntilFull(disk Disk) (acknowledged []int) {
 	var mu sync.Mutex
 	var failures atomic.Int64
 	deadline := time.Now().Add(20 * time.Second)
-	go func() {
-		time.Sleep(20 * time.Millisecond)
+	var filling sync.WaitGroup
+	defer filling.Wait()
+	filling.Go(func() {
+		time.Sleep(20 * time.Millisecond) // some are written before
 		disk.Fill()
-	}()
+	})
 	concurrently(8, func(w int) {
 		for id := w + 1; failures.Load() < 50 && time.Now().Before(deadline); id += 8 {
 			switch err := s.update(func(tx sqlstore.Tx) error { return insert(tx, id, make([]byte, 4<<10)) }); {

@@ -25,7 +25,7 @@ type Harness struct {
 type Disk struct {
 	Store  *sqlstore.Store
 	Fill   func() // takes all room that is left
-	Free   func() // gives it back
+	Free   func() // makes room for a megabyte at least, even if the store itself took the rest
 	Reopen func() *sqlstore.Store
 }
 

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/seed-21071466/souk/cmd/souk/shop"
+	"github.com/seed-21071466/souk/gateway"
+	"github.com/seed-21071466/souk/kit/rpc"
+	"github.com/seed-21071466/souk/kit/telemetry"
+)
+
+const (
+	drainMax    = 15 * time.Second // for requests under way when the shop is asked to stop
+	closeMax    = 20 * time.Second // for the rooms to close after that
+	memoryLimit = 112 << 20        // soft limit of the Go heap, unless GOMEMLIMIT says otherwise
+)
+
+type serveCmd struct {
+	Data   string   `help:"Folder where the shop keeps everything." default:"./souk-data" env:"SOUK_DATA" type:"path"`
+	HTTP   string   `name:"http" help:"Address to listen on." default:"127.0.0.1:8080" env:"SOUK_HTTP"`
+	File   string   `name:"config" help:"File of settings, YAML or JSON." env:"SOUK_CONFIG" type:"path"`
+	Set    []string `help:"One setting, such as orders.deadline=5m; may be repeated. souk config lists them." sep:"none"`
+	Sample bool     `help:"Fill an empty catalogue with a sample: 500 real products of a gift-ware shop." env:"SOUK_SAMPLE"`
+	Log    string   `help:"Lowest level that is logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"SOUK_LOG"`
+}
+
+// Run serves until it is asked to stop.
+func (c *serveCmd) Run(ctx context.Context) error {
+	settings, _, err := load(c.File, c.Set)
+	if err != nil {
+		return err
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	listener, err := net.Listen("tcp", c.HTTP)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", c.HTTP, err)
+	}
+	url := "http://" + listener.Addr().String()
+	if settings.Payments.SandboxWebhooks == "" {
+		settings.Payments.SandboxWebhooks = url + "/api/payments/webhooks/sandbox"
+	}
+	t := newTelemetry(c.Log)
+	defer func() { _ = t.Close(context.WithoutCancel(ctx)) }() // nothing is exported yet that could be lost
+	s, err := shop.Open(ctx, shop.Options{Dir: c.Data, Settings: settings, Telemetry: t, BusFaultSeed: busFaultSeed()})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	err = c.serve(ctx, s, listener, t.Log, url)
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeMax)
+	defer cancel()
+	return errors.Join(err, s.Close(bound))
+}
+
+func (c *serveCmd) serve(ctx context.Context, s *shop.Shop, l net.Listener, log *slog.Logger, url string) error {
+	if c.Sample {
+		if err := seed(ctx, s, log); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	}
+	tell(s.FreshStaffKey, url)
+	log.Info("serving", "url", url, "data", c.Data)
+	err := gateway.Serve(ctx, gateway.Server(c.HTTP, s), l, drainMax)
+	log.Info("stopped")
+	return err
+}
+
+// tell says to a person what a log line should not carry or cannot say as well.
+func tell(key, url string) {
+	if key != "" {
+		fmt.Fprintf(os.Stderr, "staff key: %s\n  It is told only this once; keep it. Send it as: Authorization: Bearer <key>\n", key)
+	}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		fmt.Fprintf(os.Stderr, "The shop is open at %s — its API is described at %s/docs\n", url, url)
+	}
+}
+
+func newTelemetry(level string) *telemetry.Telemetry {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		panic(err) // the flag allows only levels
+	}
+	return telemetry.New(telemetry.Options{Out: os.Stderr, Level: l, RequestID: rpc.RequestID, MaySee: shop.MaySee})
+}
+
+// busFaultSeed makes the bus deliver twice, late and out of order; tests of placements set it.
+func busFaultSeed() uint64 {
+	seed, err := strconv.ParseUint(os.Getenv(envBusFaults), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return seed
+}
+
+const envBusFaults = "SOUK_FAULTS_BUS_SEED"
+
+// pairs reads name=value.
+func pairs(set []string) (map[string]string, error) {
+	flags := make(map[string]string, len(set))
+	for _, s := range set {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return nil, fmt.Errorf("--set %s: write it as name=value, such as orders.deadline=5m", s)
+		}
+		flags[name] = value
+	}
+	return flags, nil
+}

@@ -1,0 +1,52 @@
+package rest
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+
+	"github.com/seed-21071466/souk/kit/rest/route"
+)
+
+// The runtime tries its patterns one after the other, which for a house of
+// fifty routes costs more than the call itself. The gateway has found the
+// pattern already; so which handler the runtime chose for it is learnt from the
+// first request, and later ones go straight there.
+
+type learntKey struct{ method, pattern string }
+
+// probeKey marks a request that only asks whether a pattern takes it.
+type probeKey struct{}
+
+// learning is the runtime's middleware: it stands before every handler.
+func (m *Mux) learning(next runtime.HandlerFunc) runtime.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
+		ctx := r.Context()
+		if ctx.Value(probeKey{}) != nil {
+			return // a probe goes no further than the pattern
+		}
+		if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok && x.call.Route != "" {
+			pattern, known := runtime.HTTPPattern(ctx)
+			if known && strings.ReplaceAll(pattern.String(), "=*}", "}") == x.call.Route {
+				m.learnt.Store(learntKey{r.Method, x.call.Route}, next)
+			}
+		}
+		next(w, r, params)
+	}
+}
+
+// serveLearnt serves a request whose handler is known.
+func (m *Mux) serveLearnt(x *exchange, r *http.Request, path string) bool {
+	if x.call.Route == "" {
+		return false
+	}
+	next, ok := m.learnt.Load(learntKey{r.Method, x.call.Route})
+	if !ok {
+		return false
+	}
+	params := make(map[string]string, 2)
+	route.Values(x.call.Route, path, func(name, value string) { params[name] = unescaped(x.r, value) })
+	next.(runtime.HandlerFunc)(x, r, params)
+	return true
+}

@@ -1,0 +1,141 @@
+package view
+
+import (
+	"errors"
+	"time"
+
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/money"
+)
+
+// Stock is what inventory says of one SKU.
+type Stock struct {
+	SKU       string
+	Available int32 // may be below zero after a count
+	Backorder bool
+	Revision  int64 // the highest one of a SKU holds
+}
+
+// Price is what pricing says of one SKU in one channel.
+type Price struct {
+	SKU         string
+	Price       money.Money
+	From, Until time.Time // zero: at once; for ever
+	Revision    int64     // the highest one of a SKU in its channel holds
+}
+
+// ApplyStock keeps figures that are newer than what is known, in whatever
+// order they come.
+func (v *View) ApplyStock(tx sqlstore.Tx, figures []Stock) error {
+	for _, f := range figures {
+		shows, err := keepStock(tx, f)
+		if err == nil && shows {
+			err = v.changed(tx, f.SKU)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepStock stores a newer figure and says whether a page shows it. A hold
+// that becomes an allocation has a new revision and the same figure.
+func keepStock(tx sqlstore.Tx, f Stock) (shows bool, err error) {
+	var known Stock
+	err = tx.QueryRow(`SELECT available, backorder, revision FROM stock WHERE sku = ?`, f.SKU).
+		Scan(&known.Available, &known.Backorder, &known.Revision)
+	if err != nil && !errors.Is(err, sqlstore.ErrNoRows) || err == nil && f.Revision <= known.Revision {
+		return false, ignoring(err)
+	}
+	_, err = tx.Exec(`INSERT INTO stock (sku, available, backorder, revision) VALUES (?, ?, ?, ?)
+		ON CONFLICT (sku) DO UPDATE SET available = excluded.available, backorder = excluded.backorder, revision = excluded.revision`,
+		f.SKU, f.Available, number(f.Backorder), f.Revision)
+	return known.Available != f.Available || known.Backorder != f.Backorder, err
+}
+
+// number is a yes or no as a portable column holds it.
+func number(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// ApplyPrices keeps prices that are newer than what is known, in whatever
+// order they come.
+func (v *View) ApplyPrices(tx sqlstore.Tx, channel string, prices []Price) error {
+	for _, p := range prices {
+		newer, err := keepPrice(tx, channel, p)
+		if err == nil && newer {
+			err = v.changed(tx, p.SKU)
+		}
+		if err != nil {
+			return err
+		}
+		if newer {
+			tx.AfterCommit(func() { v.remind(p) })
+		}
+	}
+	return nil
+}
+
+func keepPrice(tx sqlstore.Tx, channel string, p Price) (newer bool, err error) {
+	affected, err := tx.Exec(`INSERT INTO prices (sku, channel, minor, currency, valid_from, valid_until, revision)
+		VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (sku, channel) DO UPDATE SET minor = excluded.minor, currency = excluded.currency,
+		valid_from = excluded.valid_from, valid_until = excluded.valid_until, revision = excluded.revision
+		WHERE excluded.revision > prices.revision`,
+		p.SKU, channel, p.Price.Minor, p.Price.Currency, orNull(p.From), orNull(p.Until), p.Revision)
+	return affected > 0, err
+}
+
+func orNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+// remind makes the view look again when the price begins or ends to hold.
+func (v *View) remind(p Price) {
+	now := v.clock.Now()
+	for _, at := range []time.Time{p.From, p.Until} {
+		if at.After(now) {
+			v.soonest(at.UnixMicro())
+		}
+	}
+}
+
+// ApplyChannel keeps the currency of a channel. Its events come in order.
+func (v *View) ApplyChannel(tx sqlstore.Tx, channel, currency string) error {
+	_, err := tx.Exec(`INSERT INTO channels (id, currency) VALUES (?, ?)
+		ON CONFLICT (id) DO UPDATE SET currency = excluded.currency`, channel, currency)
+	tx.AfterCommit(v.versions.all)
+	return err
+}
+
+// changed counts a change of what is shown of the product that has the SKU; a
+// SKU that no product has yet is shown nowhere.
+func (v *View) changed(tx sqlstore.Tx, sku string) error {
+	var id, handle string
+	err := tx.QueryRow(`SELECT p.id, p.handle FROM variants v JOIN products p ON p.id = v.product_id WHERE v.sku = ?`, sku).
+		Scan(&id, &handle)
+	if err != nil {
+		return ignoring(err)
+	}
+	tx.AfterCommit(func() {
+		v.versions.product(id).bump()
+		v.versions.product(handle).bump()
+		v.versions.lists.bump()
+	})
+	return nil
+}
+
+// ignoring is err unless it only says that there is no row.
+func ignoring(err error) error {
+	if errors.Is(err, sqlstore.ErrNoRows) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+// Package inventory is the door of the stock: what is on hand at each location,
+// what is promised to orders, and the ledger of every piece that came or went.
+//
+//	on hand   = Σ movements (received, adjusted, written off, shipped, returned)
+//	available = on hand − held − allocated
+//
+// A hold belongs to the run of an order:
+//
+//	             Hold                OrderConfirmed
+//	(nothing) ─────────▶ held ─────────────────────▶ allocated ──▶ shipped
+//	    │                 │ │ deadline: HoldOverdue       │
+//	    │ Release         │ └─▶ said once, hold kept      │
+//	    ▼                 ▼ Release                       │ Release
+//	canceled           released ◀─────────────────────────┘
+//
+// Invariants, each a rule of Findings:
+//   - the words above hold row by row, at every location;
+//   - no hold takes available below zero, unless the SKU may be backordered,
+//     and then not beyond its limit. A count, a write-off or a late
+//     confirmation may; it is reported as a shortfall;
+//   - only Release ends a hold that an order owns. Release of a hold that is
+//     not there leaves a tombstone (canceled), which refuses the Hold that
+//     arrives later; Hold and Release heard again answer as before;
+//   - a confirmation is a fact: it allocates even what was released meanwhile;
+//   - each change says one StockChanged, in the transaction that made it.
+//
+// Under partition it chooses consistency: a hold that cannot be made durable is
+// refused. Availability is answered from this process's memory, exact as of the
+// last commit; it is advice, and only a hold is a promise.
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/seed-21071466/souk/kit/bus"
+	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/idem"
+	"github.com/seed-21071466/souk/kit/room"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/inventory/app"
+	"github.com/seed-21071466/souk/services/inventory/wire"
+)
+
+// Name is the room's name.
+const Name = "inventory"
+
+// Config is what a shop may choose; there is nothing yet.
+type Config struct{}
+
+// Room is the door.
+func Room(Config) room.Room { return room.Room{Name: Name, Open: open} }
+
+// opened is the room while it is open.
+type opened struct {
+	store *sqlstore.Store
+	stock *app.Inventory
+	stop  context.CancelFunc
+	work  sync.WaitGroup
+}
+
+func open(ctx context.Context, env *room.Env) (room.Opened, error) {
+	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, Name+".db"), sqlstore.Options{
+		Name: Name, Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema(), bus.Schema(), idem.Schema()},
+		Registerer: env.Registerer, Log: env.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	o := &opened{store: store, stop: func() {}}
+	if err := o.furnish(ctx, env); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return o, nil
+}
+
+// furnish joins the chambers and takes the room's place on the wire and the bus.
+func (o *opened) furnish(ctx context.Context, env *room.Env) error {
+	log, err := eventlog.New(o.store)
+	if err != nil {
+		return err
+	}
+	o.stock, err = app.Open(ctx, app.Parts{
+		Store: o.store, Log: log, Words: wire.Words{}, Clock: env.Clock, IDs: env.IDs, Slog: env.Log, Shop: env.Shop,
+	})
+	if err != nil {
+		return err
+	}
+	server := &wire.Server{Stock: o.stock, Bus: env.Bus}
+	if err := server.Serve(ctx, env.RPC, env.REST, env.Edge(Name)); err != nil {
+		return fmt.Errorf("serve inventory: %w", err)
+	}
+	env.Bus.Publish(bus.FeedOf(Name, log, nil))
+	return env.Bus.Subscribe(wire.Follow(o.stock))
+}
+
+// Start begins to watch the deadlines of holds.
+func (o *opened) Start(context.Context) error {
+	ctx, stop := context.WithCancel(context.Background())
+	o.stop = stop
+	o.work.Go(func() { o.stock.Watch(ctx, eventlog.Meta{Actor: "service:" + Name}) })
+	return nil
+}
+
+// Close ends the watch and closes the store.
+func (o *opened) Close(context.Context) error {
+	o.stop()
+	o.work.Wait()
+	return o.store.Close()
+}

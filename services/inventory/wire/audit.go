@@ -1,0 +1,63 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	inventoryv1 "github.com/seed-21071466/souk/gen/souk/inventory/v1"
+	typev1 "github.com/seed-21071466/souk/gen/souk/type/v1"
+	"github.com/seed-21071466/souk/services/inventory/stock"
+)
+
+// ListHolds lists holds and allocations by order.
+func (s *Server) ListHolds(ctx context.Context, req *inventoryv1.ListHoldsRequest) (*inventoryv1.ListHoldsResponse, error) {
+	page, next, err := s.Stock.Holds(ctx, stock.State(req.State), int(req.PageSize), req.PageToken)
+	if err != nil {
+		return nil, err
+	}
+	holds := make([]*inventoryv1.OrderHold, len(page))
+	for i, h := range page {
+		holds[i] = &inventoryv1.OrderHold{
+			OrderId: h.Order, State: string(h.State), Lines: heldLines(h.Pieces),
+			HeldAt: timestamppb.New(h.At), Deadline: timestamppb.New(h.Deadline),
+		}
+	}
+	return &inventoryv1.ListHoldsResponse{Holds: holds, NextPageToken: next}, nil
+}
+
+// Findings checks the room's own rows and tells how far its consumer has come.
+func (s *Server) Findings(ctx context.Context, _ *typev1.FindingsRequest) (*typev1.FindingsResponse, error) {
+	report, err := s.Stock.Findings(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("check the rows of inventory: %w", err)
+	}
+	answer := &typev1.FindingsResponse{
+		Checked: clamp(report.Checked), Truncated: report.Truncated, Head: report.Head,
+		Findings: make([]*typev1.Finding, len(report.Findings)),
+	}
+	for i, f := range report.Findings {
+		answer.Findings[i] = &typev1.Finding{Guarantee: int32(f.Guarantee), Rule: f.Rule, Subject: f.Subject, Message: f.Message}
+	}
+	if answer.Consumers, err = s.consumers(ctx); err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// consumers is where the consumer of orders stands, none where there is no bus.
+func (s *Server) consumers(ctx context.Context) ([]*typev1.ConsumerPosition, error) {
+	if s.Bus == nil {
+		return nil, nil
+	}
+	position, known := s.Bus.Position(FollowsOrders)
+	if !known {
+		return nil, nil
+	}
+	letters, err := s.Bus.List(ctx, FollowsOrders, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	return []*typev1.ConsumerPosition{{Consumer: FollowsOrders, Source: orders, Position: position, Letters: int32(len(letters))}}, nil
+}

@@ -1,0 +1,178 @@
+// Package wire carries inventory over the network: the service, what it
+// publishes and what it hears.
+package wire
+
+import (
+	"context"
+	"fmt"
+
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	inventoryv1 "github.com/seed-21071466/souk/gen/souk/inventory/v1"
+	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/bus"
+	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/idem"
+	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/kit/rest"
+	"github.com/seed-21071466/souk/kit/rpc"
+	"github.com/seed-21071466/souk/services/inventory/app"
+	"github.com/seed-21071466/souk/services/inventory/stock"
+)
+
+// Server serves the contract of inventory.
+type Server struct {
+	inventoryv1.UnimplementedInventoryServer
+	Stock *app.Inventory
+	Bus   *bus.Bus
+}
+
+// Serve registers the service and, where there is a mux, its REST routes over edge.
+func (s *Server) Serve(ctx context.Context, r grpc.ServiceRegistrar, mux *rest.Mux, edge grpc.ClientConnInterface) error {
+	inventoryv1.RegisterInventoryServer(r, s)
+	if mux == nil {
+		return nil
+	}
+	return inventoryv1.RegisterInventoryHandlerClient(ctx, mux.ServeMux(), inventoryv1.NewInventoryClient(edge))
+}
+
+// meta is what every event of this call says of its making.
+func (s *Server) meta(ctx context.Context) eventlog.Meta {
+	m := eventlog.Meta{
+		Actor: auth.From(ctx).String(), OnBehalfOf: rpc.OnBehalfOf(ctx), Correlation: rpc.RequestID(ctx), Time: s.Stock.Clock.Now(),
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		m.Trace = span.TraceID().String()
+	}
+	return m
+}
+
+// Hold takes all lines of an order off what is available.
+func (s *Server) Hold(ctx context.Context, req *inventoryv1.HoldRequest) (*inventoryv1.HoldResponse, error) {
+	command := app.HoldCommand{Order: req.OrderId, Run: req.RunId, Lines: make([]stock.Line, len(req.Lines))}
+	for i, line := range req.Lines {
+		command.Lines[i] = stock.Line{SKU: line.GetSku(), Quantity: int(line.GetQuantity())}
+	}
+	if req.Deadline != nil {
+		if !req.Deadline.IsValid() {
+			return nil, problem.Field("deadline", "invalid", "must be a time")
+		}
+		command.Deadline = req.Deadline.AsTime()
+	}
+	pieces, err := s.Stock.Hold(ctx, command, s.meta(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryv1.HoldResponse{Lines: heldLines(pieces)}, nil
+}
+
+// Release ends an order's hold.
+func (s *Server) Release(ctx context.Context, req *inventoryv1.ReleaseRequest) (*inventoryv1.ReleaseResponse, error) {
+	outcome, err := s.Stock.Release(ctx, req.OrderId, req.RunId, s.meta(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryv1.ReleaseResponse{Outcome: string(outcome)}, nil
+}
+
+// Availability reads what can be sold of SKUs.
+func (s *Server) Availability(ctx context.Context, req *inventoryv1.AvailabilityRequest) (*inventoryv1.AvailabilityResponse, error) {
+	figures, err := s.Stock.Availability(ctx, req.Skus)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]*inventoryv1.Available, len(figures))
+	for i, f := range figures {
+		items[i] = available(f)
+	}
+	return &inventoryv1.AvailabilityResponse{Items: items}, nil
+}
+
+// RecordMovements adds movements to the ledger, once for a key.
+func (s *Server) RecordMovements(ctx context.Context, req *inventoryv1.RecordMovementsRequest) (*inventoryv1.RecordMovementsResponse, error) {
+	key, digest, ok := rpc.IdempotencyKey(ctx)
+	if !ok {
+		return nil, problem.New(problem.Invalid, "idempotency_key_required", "Send an Idempotency-Key: movements add up.")
+	}
+	answer, err := s.Stock.Record(ctx, app.RecordCommand{
+		Key:       idem.Key{Shop: s.Stock.Shop, Principal: auth.From(ctx).String(), Method: "stock_movements", Key: key, Digest: digest},
+		Movements: readMovements(req.Movements),
+		Encode: func(list []stock.Movement) ([]byte, error) {
+			return proto.Marshal(&inventoryv1.RecordMovementsResponse{Movements: movements(list)})
+		},
+	}, s.meta(ctx))
+	if err != nil {
+		return nil, err
+	}
+	recorded := new(inventoryv1.RecordMovementsResponse)
+	if err := proto.Unmarshal(answer, recorded); err != nil {
+		return nil, fmt.Errorf("read the stored answer of key %s: %w", key, err)
+	}
+	return recorded, nil
+}
+
+// CountStock sets what was counted.
+func (s *Server) CountStock(ctx context.Context, req *inventoryv1.CountStockRequest) (*inventoryv1.CountStockResponse, error) {
+	command := app.CountCommand{OnlyNew: req.OnlyNew, Reason: req.Reason, Counts: make([]stock.Count, len(req.Counts))}
+	for i, c := range req.Counts {
+		command.Counts[i] = stock.Count{SKU: c.GetSku(), Location: location(c.GetLocationId()), OnHand: int(c.GetOnHand())}
+	}
+	adjusted, err := s.Stock.Count(ctx, command, s.meta(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryv1.CountStockResponse{Adjusted: int32(adjusted), Unchanged: int32(len(req.Counts) - adjusted)}, nil
+}
+
+// GetStock reads one SKU at all locations.
+func (s *Server) GetStock(ctx context.Context, req *inventoryv1.GetStockRequest) (*inventoryv1.Stock, error) {
+	item, err := s.Stock.Stock(ctx, req.Sku)
+	if err != nil {
+		return nil, err
+	}
+	return stockOf(item), nil
+}
+
+// ListMovements lists the ledger of one SKU, newest first.
+func (s *Server) ListMovements(ctx context.Context, req *inventoryv1.ListMovementsRequest) (*inventoryv1.ListMovementsResponse, error) {
+	page, next, err := s.Stock.Movements(ctx, req.Sku, int(req.PageSize), req.PageToken)
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryv1.ListMovementsResponse{Movements: movements(page), NextPageToken: next}, nil
+}
+
+// PutPolicy says whether a SKU may be sold beyond what is available.
+func (s *Server) PutPolicy(ctx context.Context, req *inventoryv1.PutPolicyRequest) (*inventoryv1.Stock, error) {
+	policy := stock.Policy{Backorder: req.Policy.GetBackorder(), Limit: int(req.Policy.GetBackorderLimit())}
+	item, err := s.Stock.PutPolicy(ctx, req.Sku, policy, s.meta(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return stockOf(item), nil
+}
+
+// PutLocation makes or replaces a location.
+func (s *Server) PutLocation(ctx context.Context, req *inventoryv1.PutLocationRequest) (*inventoryv1.Location, error) {
+	l := req.GetLocation()
+	err := s.Stock.PutLocation(ctx, app.Location{ID: l.GetId(), Name: l.GetName(), Priority: int(l.GetPriority())})
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// ListLocations lists the locations by priority.
+func (s *Server) ListLocations(ctx context.Context, _ *inventoryv1.ListLocationsRequest) (*inventoryv1.ListLocationsResponse, error) {
+	all, err := s.Stock.Locations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*inventoryv1.Location, len(all))
+	for i, l := range all {
+		list[i] = &inventoryv1.Location{Id: l.ID, Name: l.Name, Priority: int32(l.Priority)}
+	}
+	return &inventoryv1.ListLocationsResponse{Locations: list}, nil
+}

@@ -1,0 +1,271 @@
+package app_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/id"
+	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/money"
+	"github.com/seed-21071466/souk/services/payments/app"
+	"github.com/seed-21071466/souk/services/payments/intent"
+	"github.com/seed-21071466/souk/services/payments/provider"
+	"github.com/seed-21071466/souk/services/payments/provider/sandbox"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	ctx    = context.Background()
+	secret = []byte("0123456789abcdef0123456789abcdef")
+	pounds = money.Of(1999, "GBP")
+)
+
+// shop is the room on real files, with the sandbox as its provider.
+type shop struct {
+	*app.Payments
+	t       testing.TB
+	dir     string
+	store   *sqlstore.Store
+	events  *eventlog.Log
+	sandbox *sandbox.Sandbox
+	stop    func()
+}
+
+// setup is how a shop is opened; the zero value is a patient one without webhooks.
+type setup struct {
+	wrap     func(*shop, provider.Provider) provider.Provider
+	options  app.Options
+	sandbox  sandbox.Options
+	webhooks bool
+	idle     bool // the unattended work is not begun
+}
+
+func fast() app.Options {
+	return app.Options{ConfirmTimeout: 300 * time.Millisecond, RetryMin: 10 * time.Millisecond, RetryMax: 50 * time.Millisecond}
+}
+
+func open(t testing.TB, dir string, s setup) *shop {
+	t.Helper()
+	h := &shop{t: t, dir: dir}
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	var err error
+	h.store, err = sqlstore.Open(ctx, filepath.Join(dir, "payments.db"), sqlstore.Options{
+		Name: "payments", Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema()}, Log: quiet,
+	})
+	must(err)
+	h.events, err = eventlog.New(h.store)
+	must(err)
+	s.sandbox.Secret = secret
+	server := httptest.NewServer(http.HandlerFunc(h.receive))
+	if s.webhooks {
+		s.sandbox.WebhookURL = server.URL
+	}
+	h.sandbox, err = sandbox.Open(filepath.Join(dir, "provider"), s.sandbox)
+	must(err)
+	var p provider.Provider = h.sandbox
+	if s.wrap != nil {
+		p = s.wrap(h, p)
+	}
+	if s.options == (app.Options{}) {
+		s.options = fast()
+	}
+	h.Payments = app.New(app.Deps{
+		Store: h.store, Events: h.events, Provider: p, Clock: clock.System{}, IDs: id.NewSource(clock.System{}), Log: quiet, Shop: "shop",
+	}, s.options)
+	running, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if !s.idle {
+			_ = h.Run(running)
+		}
+	}()
+	var once atomic.Bool
+	h.stop = func() {
+		if once.Swap(true) {
+			return
+		}
+		cancel()
+		<-done
+		_ = h.sandbox.Close()
+		server.Close()
+		_ = h.store.Close()
+	}
+	t.Cleanup(h.stop)
+	return h
+}
+
+func (h *shop) receive(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	if err := h.Webhook(r.Context(), "sandbox", r.Header, body); err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+func ask(order, token string) app.Authorization {
+	return app.Authorization{Order: order, Run: "run_" + order, Attempt: 1, Amount: pounds, Token: token}
+}
+
+func off(order string) app.Cancellation {
+	return app.Cancellation{Order: order, Run: "run_" + order, Reason: "test"}
+}
+
+func (h *shop) authorize(order, token string) intent.Intent {
+	h.t.Helper()
+	i, err := h.Authorize(ctx, ask(order, token))
+	if err != nil {
+		h.t.Fatalf("authorize %s: %v", order, err)
+	}
+	return i
+}
+
+func (h *shop) cancel(order string) intent.Intent {
+	h.t.Helper()
+	i, err := h.Cancel(ctx, off(order))
+	if err != nil {
+		h.t.Fatalf("cancel %s: %v", order, err)
+	}
+	return i
+}
+
+func (h *shop) refused(err error, code string) {
+	h.t.Helper()
+	if !problem.Is(err, code) {
+		h.t.Fatalf("got %v, want it refused as %s", err, code)
+	}
+}
+
+// becomes waits until the intent is in that state.
+func (h *shop) becomes(id string, want intent.State) intent.Intent {
+	h.t.Helper()
+	var i intent.Intent
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		var err error
+		if i, err = h.Get(ctx, id); err == nil && i.State == want {
+			return i
+		}
+	}
+	h.t.Fatalf("intent %s is %s and does not become %s", id, i.State, want)
+	return i
+}
+
+// told is the names of an order's events.
+func (h *shop) told(order string) string {
+	h.t.Helper()
+	var names []string
+	err := h.store.View(ctx, func(tx sqlstore.Tx) error {
+		names = nil
+		records, err := h.events.Stream(tx, order, 0, 100)
+		for _, r := range records {
+			names = append(names, strings.TrimPrefix(r.Type, "Payment"))
+		}
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return strings.Join(names, " ")
+}
+
+// held is what the ledger holds, and how many lines say so.
+func (h *shop) held() (minor int64, lines int) {
+	h.t.Helper()
+	accounts, err := h.Accounts(ctx)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var sum int64
+	for _, a := range accounts {
+		sum += a.Balance.Minor
+		if a.Name == "authorized_hold" {
+			minor, lines = a.Balance.Minor, a.Lines
+		}
+	}
+	if sum != 0 {
+		h.t.Fatalf("the accounts add up to %d", sum)
+	}
+	return minor, lines
+}
+
+// confirmations counts the confirmations in the provider's journal.
+func (h *shop) confirmations() int {
+	h.t.Helper()
+	journal, err := os.ReadFile(filepath.Join(h.dir, "provider", "journal.jsonl"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return strings.Count(string(journal), `"t":"confirm"`)
+}
+
+// charged counts the payments for which the provider holds an order's money.
+func (h *shop) charged(order string) (n int) {
+	h.t.Helper()
+	err := sandbox.Read(filepath.Join(h.dir, "provider"), func(p provider.Payment) error {
+		if p.Status == provider.Authorized && p.Reference == order {
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return n
+}
+
+// clean fails the test if the audit finds anything.
+func (h *shop) clean() {
+	h.t.Helper()
+	audit, err := h.Audit(ctx)
+	if err != nil || len(audit.Findings) > 0 {
+		h.t.Fatalf("audit: %+v, %v", audit.Findings, err)
+	}
+}
+
+// webhook sends what the sandbox would about a payment.
+func (h *shop) webhook(event, payment string) error {
+	body := []byte(`{"type":"payment.authorized","timestamp":"2026-01-02T03:04:05Z","data":{"id":"` + payment + `"}}`)
+	return h.Webhook(ctx, "sandbox", sandbox.Sign(secret, event, time.Now(), body), body)
+}
+
+// faulty lets a test step between the app and its provider.
+type faulty struct {
+	provider.Provider
+	create  func(next func() (provider.Payment, error)) (provider.Payment, error)
+	confirm func(next func() (provider.Payment, error)) (provider.Payment, error)
+}
+
+func (f *faulty) Create(ctx context.Context, d provider.Draft) (provider.Payment, error) {
+	next := func() (provider.Payment, error) { return f.Provider.Create(ctx, d) }
+	if f.create == nil {
+		return next()
+	}
+	return f.create(next)
+}
+
+func (f *faulty) Confirm(ctx context.Context, id, key string) (provider.Payment, error) {
+	next := func() (provider.Payment, error) { return f.Provider.Confirm(ctx, id, key) }
+	if f.confirm == nil {
+		return next()
+	}
+	return f.confirm(next)
+}

@@ -1,0 +1,161 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/payments/intent"
+)
+
+// attemptsMax bounds the attempts that one order can make.
+const attemptsMax = 100
+
+const intentColumns = `id, shop, order_id, run_id, attempt, amount_minor, currency, provider, provider_id,
+	state, seen, held, cause, reason, created_at, updated_at`
+
+// scanner is a Row or Rows.
+type scanner interface{ Scan(dest ...any) error }
+
+func scanIntent(from scanner) (i intent.Intent, err error) {
+	var state, cause string
+	var seen, held, created, updated int64
+	err = from.Scan(&i.ID, &i.Shop, &i.Order, &i.Run, &i.Attempt, &i.Amount.Minor, &i.Amount.Currency, &i.Provider,
+		&i.ProviderID, &state, &seen, &held, &cause, &i.Reason, &created, &updated)
+	i.State, i.Cause = intent.State(state), intent.Cause(cause)
+	i.Seen, i.Held = intent.Sight(seen), held != 0
+	i.CreatedAt, i.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
+	return i, err
+}
+
+func scanIntents(rows *sqlstore.Rows, err error) ([]intent.Intent, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []intent.Intent
+	for rows.Next() {
+		i, err := scanIntent(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, i)
+	}
+	return all, rows.Err()
+}
+
+func (p *Payments) byID(tx sqlstore.Tx, id string) (intent.Intent, error) {
+	return scanIntent(tx.QueryRow(`SELECT `+intentColumns+` FROM intents WHERE shop = ? AND id = ?`, p.Shop, id))
+}
+
+func (p *Payments) byProviderID(tx sqlstore.Tx, provider, id string) (intent.Intent, error) {
+	return scanIntent(tx.QueryRow(
+		`SELECT `+intentColumns+` FROM intents WHERE provider = ? AND provider_id = ? AND provider_id <> ''`, provider, id))
+}
+
+func (p *Payments) ofOrder(tx sqlstore.Tx, order string) ([]intent.Intent, error) {
+	return scanIntents(tx.Query(
+		`SELECT `+intentColumns+` FROM intents WHERE shop = ? AND order_id = ? ORDER BY attempt LIMIT ?`,
+		p.Shop, order, attemptsMax))
+}
+
+func (p *Payments) insert(tx sqlstore.Tx, i intent.Intent) error {
+	if i.Attempt > attemptsMax {
+		return problem.Field("attempt", "out_of_range", "this order has been tried too often")
+	}
+	_, err := tx.Exec(`INSERT INTO intents (`+intentColumns+`, tries, due_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+		i.ID, i.Shop, i.Order, i.Run, i.Attempt, i.Amount.Minor, i.Amount.Currency, i.Provider, i.ProviderID,
+		string(i.State), int64(i.Seen), flag(i.Held), string(i.Cause), i.Reason,
+		i.CreatedAt.UnixMicro(), i.UpdatedAt.UnixMicro(), p.due(tx, i))
+	return err
+}
+
+// save stores what can change of an intent; a change begins a new patience.
+func (p *Payments) save(tx sqlstore.Tx, i intent.Intent) error {
+	_, err := tx.Exec(`UPDATE intents SET state = ?, seen = ?, held = ?, cause = ?, reason = ?, tries = 0, due_at = ?,
+		updated_at = ? WHERE shop = ? AND id = ?`,
+		string(i.State), int64(i.Seen), flag(i.Held), string(i.Cause), i.Reason, p.due(tx, i),
+		i.UpdatedAt.UnixMicro(), i.Shop, i.ID)
+	return err
+}
+
+// due is when the reconciler looks at an intent if nobody else ends it before.
+func (p *Payments) due(tx sqlstore.Tx, i intent.Intent) int64 {
+	switch {
+	case i.State.Final():
+		return 0
+	case i.State == intent.Confirming: // whoever confirms will tell
+		return i.UpdatedAt.Add(p.o.ConfirmTimeout + p.o.RetryMin).UnixMicro()
+	}
+	tx.AfterCommit(p.intents.wake)
+	return i.UpdatedAt.Add(p.o.RetryMin).UnixMicro()
+}
+
+// postpone leaves an intent alone, each time for longer.
+func (p *Payments) postpone(ctx context.Context, id string) error {
+	return p.Store.Update(ctx, func(tx sqlstore.Tx) error {
+		var tries int
+		err := tx.QueryRow(`SELECT tries FROM intents WHERE shop = ? AND id = ?`, p.Shop, id).Scan(&tries)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`UPDATE intents SET tries = ?, due_at = ? WHERE shop = ? AND id = ? AND due_at > 0`,
+			tries+1, p.now().Add(p.backoff(tries)).UnixMicro(), p.Shop, id)
+		return err
+	})
+}
+
+func (p *Payments) dueIntents(ctx context.Context, now time.Time) (due []intent.Intent, err error) {
+	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
+		due, err = scanIntents(tx.Query(
+			`SELECT `+intentColumns+` FROM intents WHERE due_at > 0 AND due_at <= ? ORDER BY due_at LIMIT ?`,
+			now.UnixMicro(), batchMax))
+		return err
+	})
+	return due, err
+}
+
+// hurryUnfinished makes everything unfinished due: at the start nobody works
+// on it.
+func (p *Payments) hurryUnfinished(ctx context.Context) error {
+	now := p.now().UnixMicro()
+	return p.Store.Update(ctx, func(tx sqlstore.Tx) error {
+		for _, table := range []string{"intents", "webhooks"} {
+			if _, err := tx.Exec(`UPDATE `+table+` SET tries = 0, due_at = ? WHERE due_at > ?`, now, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// bury leaves a tombstone; one that stands stays as it is.
+func (p *Payments) bury(tx sqlstore.Tx, c Cancellation, now time.Time) error {
+	_, err := tx.Exec(`INSERT INTO tombstones (shop, order_id, run_id, reason, created_at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (shop, order_id, run_id) DO NOTHING`, p.Shop, c.Order, c.Run, c.Reason, now.UnixMicro())
+	return err
+}
+
+// buried says that the order's run, or all of its runs, were called off.
+func (p *Payments) buried(tx sqlstore.Tx, order, run string) (bool, error) {
+	var n int
+	err := tx.QueryRow(`SELECT COUNT(*) FROM tombstones WHERE shop = ? AND order_id = ? AND run_id IN (?, '')`,
+		p.Shop, order, run).Scan(&n)
+	return n > 0, err
+}
+
+// buriedRun is the run of an order's first tombstone, ErrNoRows without one.
+func (p *Payments) buriedRun(tx sqlstore.Tx, order string) (run string, err error) {
+	err = tx.QueryRow(`SELECT run_id FROM tombstones WHERE shop = ? AND order_id = ? ORDER BY created_at LIMIT 1`,
+		p.Shop, order).Scan(&run)
+	return run, err
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,146 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/payments/intent"
+	"github.com/seed-21071466/souk/services/payments/ledger"
+	"github.com/seed-21071466/souk/services/payments/provider"
+)
+
+// settle does what an unfinished intent asks for, one reading or voiding and
+// what follows from it at once. An intent at rest is returned as it is.
+func (p *Payments) settle(ctx context.Context, i intent.Intent) (intent.Intent, error) {
+	switch i.Next() {
+	case intent.Read:
+		return p.read(ctx, i)
+	case intent.Void:
+		return p.void(ctx, i)
+	}
+	return i, nil
+}
+
+// read looks what became of a payment. A provider that never heard of it holds
+// no money of it, which is as good as unconfirmed.
+func (p *Payments) read(ctx context.Context, i intent.Intent) (intent.Intent, error) {
+	asking, cancel := p.providerContext(ctx)
+	payment, err := p.Provider.Get(asking, i.ProviderID)
+	cancel()
+	if err != nil && !errors.Is(err, provider.ErrNotFound) {
+		return p.unanswered(ctx, i, err)
+	}
+	if err == nil {
+		if i, err = p.see(ctx, i.ID, payment); err != nil {
+			return i, err
+		}
+	}
+	switch i.AfterReading(sightOf(payment.Status), p.now(), p.patience()) {
+	case intent.Confirm:
+		return p.confirm(ctx, i)
+	case intent.Void:
+		return p.void(ctx, i)
+	case intent.Abandon:
+		return p.abandon(ctx, i)
+	}
+	return i, nil
+}
+
+func (p *Payments) abandon(ctx context.Context, i intent.Intent) (intent.Intent, error) {
+	p.Log.WarnContext(ctx, "abandon payment: outcome unknown for too long", "intent", i.ID)
+	i, err := p.apply(ctx, i.ID, func(i intent.Intent) intent.Change {
+		return i.Cancel(intent.Abandoned, p.now())
+	})
+	if err != nil {
+		return i, err
+	}
+	return p.settle(ctx, i)
+}
+
+// void cancels at the provider. A refusal because the payment is pending means
+// that it will be tried again.
+func (p *Payments) void(ctx context.Context, i intent.Intent) (intent.Intent, error) {
+	asking, cancel := p.providerContext(ctx)
+	payment, err := p.Provider.Cancel(asking, i.ProviderID)
+	cancel()
+	switch {
+	case err == nil:
+		return p.see(ctx, i.ID, payment)
+	case errors.Is(err, provider.ErrNotFound) && i.Seen < intent.Held:
+		return p.see(ctx, i.ID, provider.Payment{Status: provider.Canceled, Reason: "not_found"})
+	}
+	return p.unanswered(ctx, i, err)
+}
+
+// unanswered leaves the intent as it is; its row stays due for the reconciler.
+func (p *Payments) unanswered(ctx context.Context, i intent.Intent, why error) (intent.Intent, error) {
+	if !errors.Is(why, provider.ErrPending) {
+		p.Log.WarnContext(ctx, "settle payment: the provider gave no answer", "intent", i.ID, "err", why)
+	}
+	return i, nil
+}
+
+// see brings what the provider shows to the intent.
+func (p *Payments) see(ctx context.Context, id string, payment provider.Payment) (intent.Intent, error) {
+	return p.apply(ctx, id, func(i intent.Intent) intent.Change {
+		return i.See(sightOf(payment.Status), payment.Reason, p.now())
+	})
+}
+
+func sightOf(s provider.Status) intent.Sight {
+	switch s {
+	case provider.Pending:
+		return intent.Pending
+	case provider.Declined:
+		return intent.Refused
+	case provider.Authorized:
+		return intent.Held
+	case provider.Canceled:
+		return intent.Gone
+	}
+	return intent.Unconfirmed
+}
+
+// apply lets a fact or a decision change an intent and stores all that comes
+// of it in one transaction: the row, the posting, the event. It is stored even
+// when the caller has left, for facts cannot be refused.
+func (p *Payments) apply(ctx context.Context, id string, change func(intent.Intent) intent.Change) (i intent.Intent, err error) {
+	err = p.Store.Update(context.WithoutCancel(ctx), func(tx sqlstore.Tx) error {
+		before, err := p.byID(tx, id)
+		if err != nil {
+			return err
+		}
+		i, err = p.record(tx, change(before))
+		return err
+	})
+	if err != nil {
+		return i, fmt.Errorf("record payment %s: %w", id, err)
+	}
+	return i, nil
+}
+
+// record stores a change within a transaction.
+func (p *Payments) record(tx sqlstore.Tx, c intent.Change) (intent.Intent, error) {
+	if !c.News {
+		return c.Intent, nil
+	}
+	err := p.save(tx, c.Intent)
+	if err == nil && c.Move != intent.NoMove {
+		err = p.post(tx, posting(c))
+	}
+	if err == nil && c.Event != "" {
+		err = p.tell(tx, c)
+	}
+	state := string(c.Intent.State)
+	tx.AfterCommit(func() { p.outcomes.WithLabelValues(state).Inc() })
+	return c.Intent, err
+}
+
+func posting(c intent.Change) ledger.Posting {
+	if c.Move == intent.Hold {
+		return ledger.Held(c.Intent.ID, c.Intent.Amount)
+	}
+	return ledger.Released(c.Intent.ID, c.Intent.Amount)
+}

@@ -1,0 +1,194 @@
+// Package payments is the room of payments: it decides each order's payment,
+// and is the only one that calls the payment provider.
+//
+//	orders ── Authorize ─▶ intent ─▶ provider ─▶ authorized | declined | unknown ─▶ events
+//	provider ── webhook ─────▲
+//	reconciler ──────────────┘
+//
+// It owns intents and their attempts, the double-entry ledger, and the
+// webhooks of providers while they are kept. It keeps no card and no name; a
+// means of payment passes through as the provider's token.
+//
+// Invariants: an intent is authorized at most once, and an order has at most
+// one intent that can hold money; what the provider tells is never refused,
+// and money that nobody wants any more is given back; an outcome that is not
+// known is called unknown until the provider was read; the ledger balances
+// and holds what intents hold.
+//
+// Under partition it chooses consistency: what cannot be stored is not done,
+// and while the provider cannot be reached payments stay unknown.
+package payments
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/seed-21071466/souk/kit/bus"
+	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/room"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/payments/app"
+	"github.com/seed-21071466/souk/services/payments/provider"
+	"github.com/seed-21071466/souk/services/payments/provider/sandbox"
+	"github.com/seed-21071466/souk/services/payments/wire"
+)
+
+// Name is the room's name.
+const Name = "payments"
+
+// Config is what a shop may choose; zero means the default.
+type Config struct {
+	Provider        string        `name:"provider" default:"sandbox" help:"Payment provider: sandbox."`
+	ConfirmTimeout  time.Duration `name:"confirm_timeout" default:"5s" help:"How long the provider may take to answer before the outcome is unknown."`
+	PendingPatience time.Duration `name:"pending_patience" default:"15m" help:"How long a payment may stay undecided before it is abandoned."`
+	SandboxDir      string        `name:"sandbox_dir" help:"Folder of the sandbox provider's journal; <data>/sandbox-provider when empty."`
+	SandboxWebhooks string        `name:"sandbox_webhooks" help:"Address to which the sandbox provider posts its webhooks, http://…/api/payments/webhooks/sandbox; none when empty."`
+	SandboxSlow     time.Duration `name:"sandbox_slow" default:"2s" help:"How long tok_slow takes to answer."`
+	SandboxPending  time.Duration `name:"sandbox_pending" default:"5s" help:"How long a payment that is never answered stays pending."`
+}
+
+// Room is the room of payments.
+func Room(c Config) room.Room {
+	return room.Room{Name: Name, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) {
+		opened, err := open(ctx, env, c)
+		if err != nil {
+			return nil, fmt.Errorf("open payments: %w", err)
+		}
+		return opened, nil
+	}}
+}
+
+// opened is the room while it is open.
+type opened struct {
+	store    *sqlstore.Store
+	provider *sandbox.Sandbox
+	app      *app.Payments
+	env      *room.Env
+
+	stop context.CancelFunc
+	work sync.WaitGroup
+}
+
+func open(ctx context.Context, env *room.Env, c Config) (*opened, error) {
+	outside, err := openProvider(env, c)
+	if err != nil {
+		return nil, err
+	}
+	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, Name+".db"), sqlstore.Options{
+		Name: Name, Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema()}, Registerer: env.Registerer, Log: env.Log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, outside.Close())
+	}
+	o := &opened{store: store, provider: outside, env: env, stop: func() {}}
+	if err := o.furnish(ctx, c); err != nil {
+		return nil, errors.Join(err, store.Close(), outside.Close())
+	}
+	return o, nil
+}
+
+// furnish joins the chambers and takes the room's place on the bus and the wire.
+func (o *opened) furnish(ctx context.Context, c Config) error {
+	events, err := eventlog.New(o.store)
+	if err != nil {
+		return err
+	}
+	env := o.env
+	o.app = app.New(app.Deps{
+		Store: o.store, Events: events, Provider: provider.Provider(o.provider), Clock: env.Clock, IDs: env.IDs,
+		Log: env.Log, Shop: env.Shop, Registerer: env.Registerer,
+	}, app.Options{ConfirmTimeout: c.ConfirmTimeout, PendingPatience: c.PendingPatience})
+	env.Bus.Publish(bus.FeedOf(Name, events, wire.Publish))
+	server := &wire.Server{App: o.app}
+	return server.Serve(ctx, env.RPC, env.REST, func() grpc.ClientConnInterface { return env.Edge(Name) })
+}
+
+// openProvider opens the provider that the shop chose.
+func openProvider(env *room.Env, c Config) (*sandbox.Sandbox, error) {
+	if c.Provider != "" && c.Provider != sandbox.Name {
+		return nil, fmt.Errorf("payment provider %q is not known here; there is only %q", c.Provider, sandbox.Name)
+	}
+	secret, err := webhookSecret(filepath.Join(env.Dir, "keys", "sandbox-webhook.key"))
+	if err != nil {
+		return nil, err
+	}
+	dir := c.SandboxDir
+	if dir == "" {
+		dir = filepath.Join(env.Dir, "sandbox-provider")
+	}
+	return sandbox.Open(dir, sandbox.Options{
+		Clock: env.Clock, Log: env.Log, Secret: secret, WebhookURL: c.SandboxWebhooks,
+		SlowFor: c.SandboxSlow, PendingFor: c.SandboxPending,
+	})
+}
+
+// Start begins the unattended work: reconciling, and following webhooks.
+func (o *opened) Start(context.Context) error {
+	ctx, stop := context.WithCancel(context.Background())
+	o.stop = stop
+	o.work.Go(func() {
+		if err := o.app.Run(ctx); err != nil && ctx.Err() == nil {
+			o.env.Log.Error("payments: unattended work ended", "err", err)
+		}
+	})
+	return nil
+}
+
+// Close ends the unattended work and closes the store and the provider.
+func (o *opened) Close(context.Context) error {
+	o.stop()
+	o.work.Wait()
+	return errors.Join(o.store.Close(), o.provider.Close())
+}
+
+// secretBytes is the size of a webhook secret, secretPrefix how it is written,
+// after the Standard Webhooks specification.
+const (
+	secretBytes  = 32
+	secretPrefix = "whsec_"
+)
+
+// webhookSecret reads the secret that provider and shop share, or makes it at
+// the first start.
+func webhookSecret(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		text, err = makeSecret(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read webhook secret: %w", err)
+	}
+	encoded, ok := strings.CutPrefix(strings.TrimSpace(string(text)), secretPrefix)
+	secret, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || err != nil || len(secret) != secretBytes {
+		return nil, fmt.Errorf("read webhook secret %s: it is not %s and %d bytes in base64", path, secretPrefix, secretBytes)
+	}
+	return secret, nil
+}
+
+// makeSecret writes the file whole or not at all.
+func makeSecret(path string) ([]byte, error) {
+	secret := make([]byte, secretBytes)
+	if _, err := rand.Read(secret); err != nil {
+		return nil, err
+	}
+	text := []byte(secretPrefix + base64.StdEncoding.EncodeToString(secret) + "\n")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	fresh := path + ".new"
+	if err := os.WriteFile(fresh, text, 0o600); err != nil {
+		return nil, err
+	}
+	return text, os.Rename(fresh, path)
+}

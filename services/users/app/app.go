@@ -1,0 +1,195 @@
+// Package app is what users does: it keeps contacts, shows them to those who
+// may see them, and destroys them.
+package app
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"log/slog"
+
+	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/id"
+	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/users/contact"
+)
+
+// AddressesMax bounds the address rows of one subject.
+const AddressesMax = 200
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// Schema is the room's own tables.
+func Schema() sqlstore.Schema {
+	files, err := fs.Sub(schema, "schema")
+	if err != nil {
+		panic("users schema: " + err.Error()) // only for an invalid path
+	}
+	return sqlstore.Schema{Name: "users", Files: files}
+}
+
+// Users is the room at work; all its parts are needed. It is safe for concurrency.
+type Users struct {
+	Store *sqlstore.Store
+	Clock clock.Clock
+	IDs   id.Source
+	Slog  *slog.Logger
+	Shop  string
+}
+
+// Known is what other rooms may keep of a person.
+type Known struct {
+	Subject string
+	Address string // the row's id
+	Country string
+}
+
+// Subject is a person as the person and the staff see it.
+type Subject struct {
+	ID    string
+	Name  string
+	Email string
+}
+
+// PutContact keeps a contact: of a new subject when none is named or when the id is a fresh one of the caller's, so that
+// a call heard twice makes one person. An address that the subject has already keeps its row.
+func (u *Users) PutContact(ctx context.Context, subject string, c contact.Contact) (known Known, err error) {
+	if subject != "" && !id.Valid(subject) {
+		return Known{}, problem.Field("subject_id", "invalid", "must be a subject's id, or empty for a new subject")
+	}
+	c = c.Tidy()
+	if err := c.Check(); err != nil {
+		return Known{}, err
+	}
+	if subject == "" {
+		subject = u.IDs.New("sub")
+	}
+	err = u.Store.Update(ctx, func(tx sqlstore.Tx) error {
+		known, err = u.put(tx, subject, c)
+		return err
+	})
+	return known, err
+}
+
+func (u *Users) put(tx sqlstore.Tx, subject string, c contact.Contact) (Known, error) {
+	if err := u.putSubject(tx, Subject{ID: subject, Name: c.Address.Name, Email: c.Email}); err != nil {
+		return Known{}, err
+	}
+	address, err := u.putAddress(tx, subject, c.Address)
+	return Known{Subject: subject, Address: address, Country: c.Address.Country}, err
+}
+
+// putSubject makes a subject, or gives a known one its newest mail address and a name if it had none.
+func (u *Users) putSubject(tx sqlstore.Tx, s Subject) error {
+	gone, err := isErased(tx, s.ID)
+	if err != nil {
+		return err
+	}
+	if gone {
+		return notFound("user")
+	}
+	old, err := selectSubject(tx, s.ID)
+	if errors.Is(err, sqlstore.ErrNoRows) {
+		return insertSubject(tx, u.Shop, s, u.Clock.Now())
+	}
+	if err != nil {
+		return err
+	}
+	if old.Name != "" {
+		s.Name = old.Name
+	}
+	if s == old {
+		return nil
+	}
+	if err := blankSubject(tx, old); err != nil {
+		return err
+	}
+	return updateSubject(tx, s)
+}
+
+func (u *Users) putAddress(tx sqlstore.Tx, subject string, a contact.Address) (string, error) {
+	rows, err := selectAddresses(tx, subject)
+	if err != nil {
+		return "", err
+	}
+	digest := digestOf(subject, a)
+	for _, row := range rows {
+		if row.digest == digest {
+			return row.id, nil
+		}
+	}
+	if len(rows) >= AddressesMax {
+		return "", problem.Newf(problem.Conflict, "too_many_addresses", "A person can have at most %d addresses.", AddressesMax)
+	}
+	row := addressRow{id: u.IDs.New("adr"), subject: subject, digest: digest, Address: a}
+	return row.id, insertAddress(tx, u.Shop, row, u.Clock.Now())
+}
+
+// Address reads one address row.
+func (u *Users) Address(ctx context.Context, address string) (a contact.Address, err error) {
+	err = u.Store.View(ctx, func(tx sqlstore.Tx) error {
+		a, err = selectAddress(tx, address)
+		return err
+	})
+	if errors.Is(err, sqlstore.ErrNoRows) {
+		return a, notFound("address")
+	}
+	return a, err
+}
+
+// Get reads a subject for the staff or for the subject itself; to anybody else there is none.
+func (u *Users) Get(ctx context.Context, p auth.Principal, subject string) (s Subject, err error) {
+	if !p.Staff() && !p.Owns(subject) && (p.Kind != auth.Customer || p.ID != subject) {
+		return Subject{}, notFound("user")
+	}
+	err = u.Store.View(ctx, func(tx sqlstore.Tx) error {
+		s, err = selectSubject(tx, subject)
+		return err
+	})
+	if errors.Is(err, sqlstore.ErrNoRows) {
+		return s, notFound("user")
+	}
+	return s, err
+}
+
+// Erase destroys a subject's name, mail and addresses: the rows are overwritten, then removed. Only the id is remembered
+// as erased. It tells how many address rows there were; erasing again finds none.
+func (u *Users) Erase(ctx context.Context, p auth.Principal, subject string) (addresses int, err error) {
+	err = u.Store.Update(ctx, func(tx sqlstore.Tx) error {
+		addresses, err = u.erase(tx, p, subject)
+		return err
+	})
+	return addresses, err
+}
+
+func (u *Users) erase(tx sqlstore.Tx, p auth.Principal, subject string) (int, error) {
+	if gone, err := isErased(tx, subject); err != nil || gone {
+		return 0, err
+	}
+	s, err := selectSubject(tx, subject)
+	if errors.Is(err, sqlstore.ErrNoRows) {
+		return 0, notFound("user")
+	}
+	if err != nil {
+		return 0, err
+	}
+	rows, err := selectAddresses(tx, subject)
+	if err != nil {
+		return 0, err
+	}
+	if err := destroy(tx, s, rows); err != nil {
+		return 0, err
+	}
+	tx.AfterCommit(func() {
+		u.Slog.Info("a subject was erased", "subject", subject, "addresses", len(rows), "actor", p.String())
+	})
+	return len(rows), insertErased(tx, u.Shop, subject, u.Clock.Now())
+}
+
+func notFound(what string) error {
+	return problem.New(problem.NotFound, "not_found", "There is no such "+what+".")
+}

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/users/contact"
+)
+
+// addressRow is an address in its place.
+type addressRow struct {
+	id, subject, digest string
+	contact.Address
+}
+
+func digestOf(subject string, a contact.Address) string {
+	digest := a.Digest(subject)
+	return hex.EncodeToString(digest[:])
+}
+
+func insertSubject(tx sqlstore.Tx, shop string, s Subject, now time.Time) error {
+	_, err := tx.Exec(`INSERT INTO subjects (shop, id, name, email, made_at) VALUES (?, ?, ?, ?, ?)`, shop, s.ID, s.Name, s.Email, now)
+	return about("make", "subject", s.ID, err)
+}
+
+func selectSubject(tx sqlstore.Tx, id string) (s Subject, err error) {
+	err = tx.QueryRow(`SELECT id, name, email FROM subjects WHERE id = ?`, id).Scan(&s.ID, &s.Name, &s.Email)
+	return s, about("read", "subject", id, err)
+}
+
+func updateSubject(tx sqlstore.Tx, s Subject) error {
+	_, err := tx.Exec(`UPDATE subjects SET name = ?, email = ? WHERE id = ?`, s.Name, s.Email, s.ID)
+	return about("change", "subject", s.ID, err)
+}
+
+// blankSubject overwrites a subject's data where it stands: text of the same length takes the same place in the file.
+func blankSubject(tx sqlstore.Tx, s Subject) error {
+	s.Name, s.Email = blank(s.Name), blank(s.Email)
+	return updateSubject(tx, s)
+}
+
+func blank(text string) string { return strings.Repeat("x", len(text)) }
+
+func insertAddress(tx sqlstore.Tx, shop string, row addressRow, now time.Time) error {
+	a := row.Address
+	_, err := tx.Exec(`INSERT INTO addresses (shop, id, subject_id, digest, name, lines, city, region, postal_code, country, phone, made_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		shop, row.id, row.subject, row.digest, a.Name, strings.Join(a.Lines, "\n"), a.City, a.Region, a.PostalCode, a.Country, a.Phone, now)
+	return about("keep", "address", row.id, err)
+}
+
+const addressColumns = `SELECT id, subject_id, digest, name, lines, city, region, postal_code, country, phone FROM addresses `
+
+func selectAddress(tx sqlstore.Tx, id string) (contact.Address, error) {
+	row, err := scanAddress(tx.QueryRow(addressColumns+`WHERE id = ?`, id))
+	return row.Address, about("read", "address", id, err)
+}
+
+// selectAddresses reads all addresses of a subject; no subject has more than AddressesMax.
+func selectAddresses(tx sqlstore.Tx, subject string) (all []addressRow, err error) {
+	err = eachAddress(tx, func(row addressRow) { all = append(all, row) }, `WHERE subject_id = ?`, subject)
+	return all, about("read addresses of", "subject", subject, err)
+}
+
+func eachAddress(tx sqlstore.Tx, do func(addressRow), where string, args ...any) error {
+	rows, err := tx.Query(addressColumns+where, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		row, err := scanAddress(rows)
+		if err != nil {
+			return err
+		}
+		do(row)
+	}
+	return rows.Err()
+}
+
+func scanAddress(from interface{ Scan(...any) error }) (row addressRow, err error) {
+	var lines string
+	a := &row.Address
+	err = from.Scan(&row.id, &row.subject, &row.digest, &a.Name, &lines, &a.City, &a.Region, &a.PostalCode, &a.Country, &a.Phone)
+	a.Lines = strings.Split(lines, "\n")
+	return row, err
+}
+
+// destroy overwrites a subject and its addresses where they stand, then removes the rows.
+func destroy(tx sqlstore.Tx, s Subject, addresses []addressRow) error {
+	if err := blankSubject(tx, s); err != nil {
+		return err
+	}
+	for _, row := range addresses {
+		if err := blankAddress(tx, row); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(`DELETE FROM addresses WHERE subject_id = ?`, s.ID); err != nil {
+		return about("remove addresses of", "subject", s.ID, err)
+	}
+	_, err := tx.Exec(`DELETE FROM subjects WHERE id = ?`, s.ID)
+	return about("remove", "subject", s.ID, err)
+}
+
+func blankAddress(tx sqlstore.Tx, row addressRow) error {
+	a := row.Address
+	_, err := tx.Exec(`UPDATE addresses SET digest = ?, name = ?, lines = ?, city = ?, region = ?, postal_code = ?, country = ?, phone = ?
+		WHERE id = ?`, blank(row.digest), blank(a.Name), blank(strings.Join(a.Lines, "\n")), blank(a.City), blank(a.Region),
+		blank(a.PostalCode), blank(a.Country), blank(a.Phone), row.id)
+	return about("overwrite", "address", row.id, err)
+}
+
+func insertErased(tx sqlstore.Tx, shop, subject string, now time.Time) error {
+	_, err := tx.Exec(`INSERT INTO erased (shop, subject_id, erased_at) VALUES (?, ?, ?)`, shop, subject, now)
+	return about("remember as erased", "subject", subject, err)
+}
+
+func isErased(tx sqlstore.Tx, subject string) (bool, error) {
+	var found int
+	err := tx.QueryRow(`SELECT 1 FROM erased WHERE subject_id = ?`, subject).Scan(&found)
+	if errors.Is(err, sqlstore.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, about("look for erased", "subject", subject, err)
+}
+
+// about says what was being done to what; it names ids and never their data.
+func about(doing, what, id string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %s %s: %w", doing, what, id, err)
+}

@@ -1,0 +1,62 @@
+// Package users is the door of the people: the only room that keeps names, mail
+// addresses and postal addresses. All others keep ids.
+//
+//	PutContact ──▶ subject (name, mail) ──┬──▶ EraseUser ──▶ erased (its id alone)
+//	               └ address rows, added, ┘
+//	                 never changed
+//
+// Invariants, each a rule of Findings: an address row stays as it was written,
+// belongs to a living subject and, like the subject, is gone once erased. An
+// erased id is never given life again. The room says no events, and no error or
+// log line of it carries more than ids.
+//
+// Erasure overwrites each field with text of the same length before it removes
+// the row, so that the data is gone from the database file at the next
+// checkpoint. Until then the write-ahead log beside it (users.db-wal) may still
+// hold older pages; the log is reused or cut as the store checkpoints, at the
+// latest when the room closes. Backups made before, and free space of the disk
+// below the file system, are the operator's to destroy.
+//
+// Under partition it chooses consistency: a contact that cannot be made durable
+// is refused.
+package users
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/seed-21071466/souk/kit/room"
+	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/users/app"
+	"github.com/seed-21071466/souk/services/users/wire"
+)
+
+// Name is the room's name.
+const Name = "users"
+
+// Config is what a shop may choose; there is nothing yet.
+type Config struct{}
+
+// Room is the door.
+func Room(Config) room.Room { return room.Room{Name: Name, Open: open} }
+
+type opened struct{ store *sqlstore.Store }
+
+func open(ctx context.Context, env *room.Env) (room.Opened, error) {
+	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, Name+".db"), sqlstore.Options{
+		Name: Name, Schemas: []sqlstore.Schema{app.Schema()}, Registerer: env.Registerer, Log: env.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	server := &wire.Server{Users: &app.Users{Store: store, Clock: env.Clock, IDs: env.IDs, Slog: env.Log, Shop: env.Shop}}
+	if err := server.Serve(ctx, env.RPC, env.REST, env.Edge(Name)); err != nil {
+		return nil, errors.Join(fmt.Errorf("serve users: %w", err), store.Close())
+	}
+	return &opened{store}, nil
+}
+
+// Close closes the store.
+func (o *opened) Close(context.Context) error { return o.store.Close() }
