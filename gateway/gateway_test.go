@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -19,8 +18,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.uber.org/goleak"
 
 	"github.com/seed-21071466/souk/gateway"
@@ -253,69 +250,6 @@ func TestWhatTheRoomLearns(t *testing.T) {
 	})
 }
 
-func TestTrace(t *testing.T) {
-	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	t.Run("without a tracer the client's is passed on", func(t *testing.T) {
-		w := ask(open(t, nil), "GET", "/api/books/b_1", "", "Traceparent", parent, "Tracestate", "a=1,b=2")
-		if got := told(t, w); got["trace"] != parent || got["state"] != "a=1,b=2" || w.Header().Get("Traceparent") != parent {
-			t.Errorf("%v", got)
-		}
-	})
-	t.Run("a malformed one is as good as none", func(t *testing.T) {
-		d := open(t, nil)
-		for _, bad := range []string{
-			"", "x", strings.ToUpper(parent), "ff" + parent[2:], parent + "-x", parent[:54], "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-			"00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", strings.Replace(parent, "-", "_", 1), parent[:53] + "0g", strings.Repeat("0", 10000),
-		} {
-			got := told(t, ask(d, "GET", "/api/books/b_1", "", "Traceparent", bad, "Tracestate", "a=1"))
-			if len(got["trace"]) != 55 || got["trace"][3:35] == parent[3:35] || got["state"] != "" {
-				t.Errorf("%q: %v", bad, got)
-			}
-		}
-		if got := told(t, ask(d, "GET", "/api/books/b_1", "", "Traceparent", parent, "Traceparent", parent)); got["trace"] == parent {
-			t.Error("two were taken")
-		}
-	})
-	t.Run("a later version is read as far as it is known", func(t *testing.T) {
-		got := told(t, ask(open(t, nil), "GET", "/api/books/b_1", "", "Traceparent", "01"+parent[2:]+"-more"))
-		if got["trace"] != parent {
-			t.Errorf("%v", got)
-		}
-	})
-	t.Run("a malformed tracestate goes alone", func(t *testing.T) {
-		got := told(t, ask(open(t, nil), "GET", "/api/books/b_1", "", "Traceparent", parent, "Tracestate", "A B C"))
-		if got["trace"] != parent || got["state"] != "" {
-			t.Errorf("%v", got)
-		}
-	})
-	t.Run("with a tracer the room's parent is the gateway's span", func(t *testing.T) {
-		spans := tracetest.NewSpanRecorder()
-		provider := trace.NewTracerProvider(trace.WithSpanProcessor(spans))
-		d := open(t, func(o *gateway.Options) { o.TracerProvider = provider })
-		got := told(t, ask(d, "GET", "/api/books/b_1", "", "Traceparent", parent))
-		ended := spans.Ended()
-		if len(ended) != 1 || ended[0].Name() != "gateway" || ended[0].Parent().SpanID().String() != "b7ad6b7169203331" {
-			t.Fatalf("%v", ended)
-		}
-		if want := "00-0af7651916cd43dd8448eb211c80319c-" + ended[0].SpanContext().SpanID().String() + "-01"; got["trace"] != want {
-			t.Errorf("%s, want %s", got["trace"], want)
-		}
-	})
-}
-
-func FuzzTraceParent(f *testing.F) {
-	f.Add("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-	f.Add("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03-x")
-	d := open(f, nil)
-	f.Fuzz(func(t *testing.T, parent string) {
-		w := ask(d, "GET", "/api/books/silent", "", "Traceparent", parent)
-		got := w.Header().Get("Traceparent")
-		if len(got) != 55 || !strings.HasPrefix(got, "00-") || strings.ToLower(got) != got {
-			t.Errorf("%q became %q", parent, got)
-		}
-	})
-}
-
 func FuzzIdempotencyKey(f *testing.F) {
 	f.Add("k-1")
 	f.Add("a\x00b")
@@ -421,102 +355,6 @@ souk_http_requests_total{method="other",route="unmatched",status="4xx"} 20
 	if strings.Contains(logs, "secret") || strings.Contains(logs, "staff-token") || !strings.Contains(logs, "principal=staff:key") {
 		t.Errorf("log: %s", logs)
 	}
-}
-
-func TestClientAddress(t *testing.T) {
-	for name, c := range map[string]struct {
-		peer string
-		xff  []string
-		same string // another peer that shares its bucket
-	}{
-		"nobody is believed without trust":     {"203.0.113.9:1", []string{"198.51.100.1"}, "203.0.113.9:2"},
-		"a trusted proxy is believed":          {"10.0.0.1:1", []string{"198.51.100.1"}, "198.51.100.1:9"},
-		"but not what the client wrote before": {"10.0.0.1:1", []string{"6.6.6.6, 198.51.100.1"}, "198.51.100.1:9"},
-		"through two proxies and two headers":  {"10.0.0.1:1", []string{"6.6.6.6, 198.51.100.1", "10.0.0.2"}, "198.51.100.1:9"},
-		"nonsense ends the way":                {"10.0.0.1:1", []string{"198.51.100.1, nonsense"}, "10.0.0.1:9"},
-		"an IPv6 network is one client":        {"[2001:db8:1:2:3::4]:1", nil, "[2001:db8:1:2:ffff::]:1"},
-		"IPv4 within IPv6":                     {"[::ffff:203.0.113.9]:1", nil, "203.0.113.9:1"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			d := open(t, func(o *gateway.Options) {
-				o.Limits = gateway.Limits{Anonymous: gateway.Rate{PerSecond: 0.001, Burst: 1}}
-				o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-			})
-			from := func(peer string, xff []string) int {
-				r := httptest.NewRequest("GET", "/api/books/b_1", nil)
-				r.RemoteAddr, r.Header["X-Forwarded-For"] = peer, xff
-				w := httptest.NewRecorder()
-				d.ServeHTTP(w, r)
-				return w.Code
-			}
-			if code := from(c.peer, c.xff); code != 200 {
-				t.Fatalf("first: %d", code)
-			}
-			if code := from(c.same, nil); code != 429 {
-				t.Errorf("%s has a bucket of its own", c.same)
-			}
-			if code := from("192.0.2.77:1", nil); code != 200 {
-				t.Error("a stranger pays for it")
-			}
-		})
-	}
-}
-
-func TestLimit(t *testing.T) {
-	limits := gateway.Limits{Anonymous: gateway.Rate{PerSecond: 2, Burst: 4}, Guest: gateway.Rate{PerSecond: 1, Burst: 2}, Staff: gateway.Rate{PerSecond: 100, Burst: 100}}
-	d := open(t, func(o *gateway.Options) { o.Limits = limits })
-	for i := range 4 {
-		w := ask(d, "GET", "/api/books/b_1", "")
-		want := fmt.Sprintf(`"address";r=%d;t=%d`, 3-i, (i+2)/2)
-		if w.Code != 200 || w.Header().Get("RateLimit") != want || w.Header().Get("RateLimit-Policy") != `"address";q=4;w=2` {
-			t.Fatalf("request %d: %d %v, want %s", i, w.Code, w.Header(), want)
-		}
-	}
-	w := ask(d, "GET", "/api/books/b_1", "")
-	if w.Code != 429 || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), `"code":"rate_limited"`) || !strings.HasPrefix(w.Header().Get("RateLimit"), `"address";r=0;t=2`) {
-		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
-	}
-	t.Run("a principal has a bucket of its own", func(t *testing.T) {
-		if w := ask(d, "GET", "/api/books/b_1", "", "Authorization", "Bearer card_1.mac"); w.Code != 200 || w.Header().Get("RateLimit") != `"guest";r=1;t=1` {
-			t.Errorf("%d %v", w.Code, w.Header())
-		}
-	})
-	t.Run("guessing tokens is limited by address", func(t *testing.T) {
-		if w := ask(d, "GET", "/api/books/b_1", "", "Authorization", "Bearer guess"); w.Code != 429 {
-			t.Errorf("%d", w.Code)
-		}
-	})
-	t.Run("a bucket fills again, and no further than full", func(t *testing.T) {
-		d.clock.Advance(499 * time.Millisecond)
-		if w := ask(d, "GET", "/api/books/b_1", ""); w.Code != 429 {
-			t.Errorf("too early: %d", w.Code)
-		}
-		d.clock.Advance(time.Millisecond)
-		if w := ask(d, "GET", "/api/books/b_1", ""); w.Code != 200 {
-			t.Errorf("in time: %d", w.Code)
-		}
-		d.clock.Advance(time.Hour)
-		if w := ask(d, "GET", "/api/books/b_1", ""); w.Header().Get("RateLimit") != `"address";r=3;t=1` {
-			t.Errorf("%v", w.Header())
-		}
-		d.clock.Advance(-time.Hour)
-		if w := ask(d, "GET", "/api/books/b_1", ""); w.Header().Get("RateLimit") != `"address";r=2;t=1` {
-			t.Errorf("after the clock went back: %v", w.Header())
-		}
-	})
-	t.Run("clients without number do not fill the memory", func(t *testing.T) {
-		few := limits
-		few.Entries = 32
-		d := open(t, func(o *gateway.Options) { o.Limits = few })
-		for i := range 1000 {
-			r := httptest.NewRequest("GET", "/api/books/b_1", nil)
-			r.RemoteAddr = fmt.Sprintf("10.1.%d.%d:1", i/250, i%250)
-			d.ServeHTTP(httptest.NewRecorder(), r)
-		}
-		if n := d.Remembered(); n > 32 {
-			t.Errorf("%d clients are remembered", n)
-		}
-	})
 }
 
 // BenchmarkGateway measures the gateway with limits, metrics and a signed guest, before a room that does nothing.

@@ -1,8 +1,5 @@
 package money
 
-// exponentMax is the largest exponent in ISO 4217 (CLF, UYW).
-const exponentMax = 4
-
 // Exponent is the number of decimal digits of a currency's minor unit: 2 for
 // GBP (a penny is 0.01), 0 for JPY, 3 for KWD. The codes are the active ones
 // of ISO 4217 list one that have a minor unit, so precious metals and test

@@ -11,6 +11,9 @@ import (
 // zeros, a sign and a point.
 const amountLenMax = 32
 
+// zeros fill an amount up to its currency's digits, of which ISO 4217 has at most 4.
+const zeros = "0000"
+
 // Parse reads an amount without a sign, "12.34" or "12", in that currency. It
 // refuses an unknown currency, anything but digits and one point between
 // digits, more decimal digits than the currency has (even zeros: "1.000 GBP"
@@ -50,7 +53,7 @@ func decimal(text string, exponent int) (int64, error) {
 		return 0, problem.Newf(problem.Invalid, CodeExcessDigits,
 			"%q has %d decimal digits and the currency has %d", text, len(fraction), exponent)
 	}
-	digits := whole + fraction + "0000"[:exponent-len(fraction)]
+	digits := whole + fraction + zeros[:exponent-len(fraction)]
 	minor, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil {
 		return 0, outOfRange()
@@ -85,7 +88,7 @@ func (m Money) AppendFormat(b []byte) []byte {
 		return b
 	}
 	b = append(b, '.')
-	return append(append(b, "0000"[:max(0, exponent-len(digits))]...), digits...)
+	return append(append(b, zeros[:max(0, exponent-len(digits))]...), digits...)
 }
 
 func allDigits(s string) bool {

@@ -6,23 +6,44 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/seed-21071466/souk/cmd/souk/client"
+	"github.com/seed-21071466/souk/cmd/souk/runs"
+	"github.com/seed-21071466/souk/cmd/souk/trace"
+	"github.com/seed-21071466/souk/cmd/souk/verify"
 )
 
 // commands are what souk can do, in the order of its help.
 type commands struct {
-	Serve  serveCmd  `cmd:"" help:"Serve a shop: all rooms in one process, on embedded storage."`
-	Config configCmd `cmd:"" help:"Print every setting, its value and whence it comes."`
+	Serve  serveCmd   `cmd:"" help:"Serve a shop: all rooms in one process, on embedded storage."`
+	Import importCmd  `cmd:"" help:"Import a file into a shop."`
+	Verify verify.Cmd `cmd:"" help:"Check the books of a shop."`
+	Runs   runs.Cmd   `cmd:"" help:"See and resolve saga runs and letters that need somebody."`
+	Trace  trace.Cmd  `cmd:"" help:"Draw the tree of one request."`
+	Config configCmd  `cmd:"" help:"Print every setting, its value and whence it comes."`
 }
 
-// exit is an error that has said all it had to say: only its code is left.
-type exit int
-
-func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+// target is the shop that a command is about, nil for a command that asks none.
+func (c *commands) target(command string) *client.Target {
+	switch name, _, _ := strings.Cut(command, " "); name {
+	case "import":
+		return &c.Import.Catalog.Target
+	case "verify":
+		return &c.Verify.Target
+	case "runs":
+		return &c.Runs.Target
+	case "trace":
+		return &c.Trace.Target
+	}
+	return nil
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -32,23 +53,41 @@ func main() {
 
 func run(ctx context.Context, args []string) int {
 	var c commands
-	parser, err := kong.New(&c, kong.Name("souk"), kong.Description("A commerce platform in one binary. https://github.com/seed-21071466/souk"),
-		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	parser, err := kong.New(&c, kong.Name("souk"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Description("A commerce platform in one binary. `souk serve` opens a shop; the other commands ask one."))
 	if err != nil {
 		panic(err) // the commands are declared above: a build fault
 	}
 	chosen, err := parser.Parse(args)
+	parser.FatalIfErrorf(err)
+	if err := c.dispatch(ctx, chosen); err != nil {
+		fmt.Fprintln(os.Stderr, "souk:", err)
+		return exitCode(err)
+	}
+	return 0
+}
+
+// dispatch runs the chosen command with the shop that it asks.
+func (c *commands) dispatch(ctx context.Context, chosen *kong.Context) error {
+	chosen.BindTo(ctx, (*context.Context)(nil))
+	chosen.BindTo(os.Stdout, (*io.Writer)(nil))
+	target := c.target(chosen.Command())
+	if target == nil {
+		return chosen.Run()
+	}
+	asked, closed, err := reach(ctx, target)
 	if err != nil {
-		parser.FatalIfErrorf(err)
+		return err
 	}
-	err = chosen.Run()
-	var code exit
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &code):
-		return int(code)
+	chosen.Bind(asked.api, asked)
+	return errors.Join(chosen.Run(), closed())
+}
+
+// exitCode is what an error asks for, else 1.
+func exitCode(err error) int {
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
 	}
-	fmt.Fprintln(os.Stderr, "souk:", err)
 	return 1
 }

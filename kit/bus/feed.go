@@ -19,7 +19,7 @@ type Publisher func(eventlog.Recorded) (typ string, data []byte, err error)
 
 // FeedOf publishes a log. A record that publish refuses holds the source's
 // consumers up there, visibly; a nil publish hands records on as they are.
-func FeedOf(source string, log *eventlog.Log, publish func(eventlog.Recorded) (typ string, data []byte, err error)) Feed {
+func FeedOf(source string, log *eventlog.Log, publish Publisher) Feed {
 	if publish == nil {
 		publish = func(r eventlog.Recorded) (string, []byte, error) { return r.Type, r.Data, nil }
 	}

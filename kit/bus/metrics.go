@@ -16,17 +16,27 @@ var figures = [...]struct {
 	kind  prometheus.ValueType
 	value func(*reading) float64
 }{
-	{describe("lag_events", "Records of the source that are not settled."), prometheus.GaugeValue,
-		func(r *reading) float64 { return float64(r.behind) }},
+	{
+		describe("lag_events", "Records of the source that are not settled."), prometheus.GaugeValue,
+		func(r *reading) float64 { return float64(r.behind) },
+	},
 	{describe("lag_seconds", "Age of the oldest record that is not settled."), prometheus.GaugeValue, (*reading).age},
-	{describe("letters", "Dead letters, and those that wait behind them."), prometheus.GaugeValue,
-		func(r *reading) float64 { return float64(r.held.Load()) }},
-	{describe("handled_total", "Events whose effect is done."), prometheus.CounterValue,
-		func(r *reading) float64 { return float64(r.handled.Load()) }},
-	{describe("retried_total", "Deliveries that failed and were tried again."), prometheus.CounterValue,
-		func(r *reading) float64 { return float64(r.retried.Load()) }},
-	{describe("buried_total", "Events that failed for good."), prometheus.CounterValue,
-		func(r *reading) float64 { return float64(r.buried.Load()) }},
+	{
+		describe("letters", "Dead letters, and those that wait behind them."), prometheus.GaugeValue,
+		func(r *reading) float64 { return float64(r.held.Load()) },
+	},
+	{
+		describe("handled_total", "Events whose effect is done."), prometheus.CounterValue,
+		func(r *reading) float64 { return float64(r.handled.Load()) },
+	},
+	{
+		describe("retried_total", "Deliveries that failed and were tried again."), prometheus.CounterValue,
+		func(r *reading) float64 { return float64(r.retried.Load()) },
+	},
+	{
+		describe("buried_total", "Events that failed for good."), prometheus.CounterValue,
+		func(r *reading) float64 { return float64(r.buried.Load()) },
+	},
 }
 
 // reading is one look at a consumer.

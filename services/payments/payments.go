@@ -109,7 +109,7 @@ func (o *opened) furnish(ctx context.Context, c Config) error {
 		Log: env.Log, Shop: env.Shop, Registerer: env.Registerer,
 	}, app.Options{ConfirmTimeout: c.ConfirmTimeout, PendingPatience: c.PendingPatience})
 	env.Bus.Publish(bus.FeedOf(Name, events, wire.Publish))
-	server := &wire.Server{App: o.app}
+	server := &wire.Server{App: o.app, Log: env.Log}
 	return server.Serve(ctx, env.RPC, env.REST, func() grpc.ClientConnInterface { return env.Edge(Name) })
 }
 
@@ -144,11 +144,13 @@ func (o *opened) Start(context.Context) error {
 	return nil
 }
 
-// Close ends the unattended work and closes the store and the provider.
+// Close ends the unattended work and closes the provider and the store. The
+// provider goes first, which releases calls that wait for it.
 func (o *opened) Close(context.Context) error {
 	o.stop()
+	outside := o.provider.Close()
 	o.work.Wait()
-	return errors.Join(o.store.Close(), o.provider.Close())
+	return errors.Join(outside, o.store.Close())
 }
 
 // secretBytes is the size of a webhook secret, secretPrefix how it is written,

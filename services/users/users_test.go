@@ -54,7 +54,9 @@ func (h *house) open() {
 func (h *house) close() { must(h.t, h.house.Close(context.Background())) }
 
 // inner asks as another room does.
-func (h *house) inner() usersv1.UsersClient { return usersv1.NewUsersClient(h.rpc.Dial("carts", "users")) }
+func (h *house) inner() usersv1.UsersClient {
+	return usersv1.NewUsersClient(h.rpc.Dial("carts", "users"))
+}
 
 // edge asks as the front door does, for a principal.
 func (h *house) edge(p auth.Principal) (usersv1.UsersClient, context.Context) {
@@ -194,7 +196,9 @@ func TestErasureDestroys(t *testing.T) {
 		})
 		must(t, err)
 	}
-	_, err = h.put(known.SubjectId, func(r *usersv1.PutContactRequest) { r.Email, r.Address.Lines = "z@quux.example", []string{"78 Nowhere Lane"} })
+	_, err = h.put(known.SubjectId, func(r *usersv1.PutContactRequest) {
+		r.Email, r.Address.Lines = "z@quux.example", []string{"78 Nowhere Lane"}
+	})
 	must(t, err)
 
 	erased, err := h.erase(known.SubjectId)

@@ -74,7 +74,7 @@ func (b *bench) sell(ctx context.Context, s *server, g *goods) error {
 		}
 	}
 	if b.wants("open") {
-		if err := b.openLoop(ctx, s, g, openShare*rate); err != nil {
+		if err := b.arrivals(ctx, s, g, openShare*rate); err != nil {
 			return err
 		}
 	}

@@ -90,7 +90,7 @@ func appendRate(ctx context.Context, path string, window time.Duration) (float64
 	defer f.Close()
 	ctx, cancel := context.WithTimeout(ctx, window)
 	defer cancel()
-	l := &groupLog{file: f, asked: make(chan chan error, logWriters)}
+	l := &groupLog{file: f, asked: make(chan chan struct{}, logWriters)}
 	var writers sync.WaitGroup
 	for range logWriters {
 		writers.Go(func() { l.write(ctx) })
@@ -105,11 +105,11 @@ func appendRate(ctx context.Context, path string, window time.Duration) (float64
 // groupLog is the smallest log with group commit.
 type groupLog struct {
 	file  *os.File
-	asked chan chan error // a writer that has an event, and where it waits
+	asked chan chan struct{} // where each writer that has an event waits
 }
 
 func (l *groupLog) write(ctx context.Context) {
-	durable := make(chan error, 1)
+	durable := make(chan struct{}, 1)
 	for {
 		select {
 		case l.asked <- durable:
@@ -126,22 +126,11 @@ func (l *groupLog) write(ctx context.Context) {
 
 // commit writes and syncs whatever waits, until the window has passed.
 func (l *groupLog) commit(ctx context.Context) (events int, err error) {
-	waiting := make([]chan error, 0, logWriters)
+	waiting := make([]chan struct{}, 0, logWriters)
 	page := make([]byte, logWriters*logEvent)
 	for {
-		select {
-		case first := <-l.asked:
-			waiting = append(waiting[:0], first)
-		case <-ctx.Done():
+		if waiting = l.gather(ctx, waiting[:0]); len(waiting) == 0 {
 			return events, nil
-		}
-		for more := true; more && len(waiting) < logWriters; {
-			select {
-			case next := <-l.asked:
-				waiting = append(waiting, next)
-			default:
-				more = false
-			}
 		}
 		if _, err := l.file.Write(page[:len(waiting)*logEvent]); err != nil {
 			return events, err
@@ -150,8 +139,27 @@ func (l *groupLog) commit(ctx context.Context) (events int, err error) {
 			return events, err
 		}
 		for _, w := range waiting {
-			w <- nil
+			w <- struct{}{}
 		}
 		events += len(waiting)
 	}
+}
+
+// gather waits for one writer and takes along all that wait; none when the window has passed.
+func (l *groupLog) gather(ctx context.Context, waiting []chan struct{}) []chan struct{} {
+	select {
+	case w := <-l.asked:
+		waiting = append(waiting, w)
+	case <-ctx.Done():
+		return waiting
+	}
+	for len(waiting) < logWriters {
+		select {
+		case w := <-l.asked:
+			waiting = append(waiting, w)
+		default:
+			return waiting
+		}
+	}
+	return waiting
 }

@@ -128,7 +128,7 @@ func (c *csvRows) next() (row, error) {
 		if err != nil {
 			return row{}, err
 		}
-		if n == 0 && c.in.ended {
+		if n == 0 && how == complete {
 			return row{}, io.EOF
 		}
 		if how == complete && len(c.fields) == 1 && strings.TrimSpace(c.fields[0]) == "" {
@@ -148,7 +148,7 @@ func (c *csvRows) row(n int, how state) (row, error) {
 	if how != complete {
 		return c.brokenRow()
 	}
-	r := row{line: c.in.line, raw: clip(c.in.bytes()[:n])}
+	r := row{line: c.in.line, size: n, raw: clip(c.in.bytes()[:n])}
 	switch {
 	case !utf8.Valid(c.in.bytes()[:n]):
 		r.refuse("not_utf8", "the row is not valid UTF-8")
@@ -167,7 +167,7 @@ func (c *csvRows) brokenRow() (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	r := row{line: c.in.line, raw: clip(c.in.bytes()[:n])}
+	r := row{line: c.in.line, size: n, raw: clip(c.in.bytes()[:n])}
 	if tooLong {
 		r.refuse("row_too_long", fmt.Sprintf("the row is longer than %d bytes", RecordMax))
 		return r, c.in.skipLine()

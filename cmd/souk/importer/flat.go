@@ -1,6 +1,8 @@
 package importer
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -41,7 +43,7 @@ func (f *flat) set(column, value string) {
 // fill makes a product of one variant, whose SKU is also the product's id.
 func (f *flat) fill(r *row) {
 	one := variant{SKU: f.sku, EAN: f.ean}
-	r.product = document{ID: f.sku, Title: map[string]string{localeOfFlat: f.title}}
+	r.product.ID, r.product.Title = f.sku, map[string]string{localeOfFlat: f.title}
 	offers := offer{sku: f.sku, amount: f.price, currency: strings.ToUpper(f.currency)}
 	if f.sku == "" {
 		r.refuse("sku_required", "the row has no SKU")
@@ -64,14 +66,20 @@ func (f *flat) fill(r *row) {
 		r.product.Media = []media{{URL: f.image}}
 	}
 	r.product.Variants, r.offers = []variant{one}, []offer{offers}
-	for name, value := range f.attributes {
-		r.attribute(name, value)
+	for _, name := range slices.Sorted(maps.Keys(f.attributes)) {
+		r.attribute(name, f.attributes[name])
 	}
+	r.category = f.categories()
+}
+
+// categories are the paths of a row: "Kitchen > Mugs | Gifts" has two.
+func (f *flat) categories() (paths []string) {
 	for path := range strings.SplitSeq(f.category, "|") {
 		if path = strings.TrimSpace(path); path != "" {
-			r.category = append(r.category, path)
+			paths = append(paths, path)
 		}
 	}
+	return paths
 }
 
 // whole reads a number without fraction or sign.

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"strings"
 	"sync"
@@ -92,7 +93,8 @@ type run struct {
 	channel    string
 	currency   string // the channel's own
 	categories *categories
-	seen       map[uint64]struct{}
+	seed       maphash.Seed
+	seen       map[uint64]struct{} // hashes of SKUs; that two of millions are the same is no risk worth their bytes
 	quarantine *quarantine
 	progress   *progress
 
@@ -110,7 +112,8 @@ func Import(ctx context.Context, src Source, shop *Shop, o Options) (Summary, er
 		return Summary{}, fmt.Errorf("import %s: %w", src.Name, err)
 	}
 	r := &run{
-		shop: shop, name: src.Name, channel: cmp.Or(o.Channel, "web"), seen: make(map[uint64]struct{}),
+		shop: shop, name: src.Name, channel: cmp.Or(o.Channel, "web"),
+		seed: maphash.MakeSeed(), seen: make(map[uint64]struct{}),
 		quarantine: &quarantine{to: o.Quarantine}, progress: newProgress(o, src.Size, began),
 	}
 	r.summary.Notes = notes
@@ -148,7 +151,10 @@ func (r *run) all(ctx context.Context, from rows, in *window) error {
 	for ctx.Err() == nil {
 		batch, last, err := r.batch(ctx, from)
 		if err != nil {
-			return errors.Join(err, senders.Wait())
+			if failed := senders.Wait(); failed != nil {
+				return failed // it is why the rows could not go on
+			}
+			return err
 		}
 		taken := in.taken()
 		senders.Go(func() error {
@@ -186,7 +192,7 @@ func (r *run) batch(ctx context.Context, from rows) (batch []row, last bool, err
 				return nil, false, err
 			}
 		}
-		batch, size = append(batch, next), size+len(next.raw)
+		batch, size = append(batch, next), size+next.size
 	}
 	return batch, false, nil
 }
@@ -197,7 +203,7 @@ func (r *run) check(next *row) {
 		return
 	}
 	for _, v := range next.product.Variants {
-		hash := hashOf(v.SKU)
+		hash := maphash.String(r.seed, v.SKU)
 		if _, again := r.seen[hash]; again {
 			next.refuse("repeated_sku", "the SKU "+v.SKU+" stands in the file before; the first row counts")
 			return

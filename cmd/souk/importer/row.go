@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"hash/maphash"
 	"strings"
 	"unicode/utf8"
 )
@@ -12,7 +11,8 @@ const rawMax = 4 << 10
 // row is one row of the file on its way to the shop.
 type row struct {
 	line     int
-	raw      string // at most rawMax bytes
+	size     int    // bytes in the file
+	raw      string // at most rawMax of them
 	product  document
 	offers   []offer
 	category []string // paths "Kitchen > Mugs", to become ids
@@ -87,8 +87,3 @@ func clip(raw []byte) string {
 	}
 	return strings.TrimRight(string(raw), "\r\n")
 }
-
-// seed is the same for one process: hashes are only compared within one.
-var seed = maphash.MakeSeed()
-
-func hashOf(sku string) uint64 { return maphash.String(seed, sku) }

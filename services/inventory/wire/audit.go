@@ -46,18 +46,17 @@ func (s *Server) Findings(ctx context.Context, _ *typev1.FindingsRequest) (*type
 	return answer, nil
 }
 
-// consumers is where the consumer of orders stands, none where there is no bus.
+// consumers is where the consumer of orders stands.
 func (s *Server) consumers(ctx context.Context) ([]*typev1.ConsumerPosition, error) {
-	if s.Bus == nil {
-		return nil, nil
-	}
-	position, known := s.Bus.Position(FollowsOrders)
-	if !known {
-		return nil, nil
-	}
-	letters, err := s.Bus.List(ctx, FollowsOrders, 0, 0)
+	standings, err := s.Bus.Standings(ctx, FollowsOrders)
 	if err != nil {
 		return nil, err
 	}
-	return []*typev1.ConsumerPosition{{Consumer: FollowsOrders, Source: orders, Position: position, Letters: int32(len(letters))}}, nil
+	positions := make([]*typev1.ConsumerPosition, len(standings))
+	for i, at := range standings {
+		positions[i] = &typev1.ConsumerPosition{
+			Consumer: at.Consumer, Source: at.Source, Position: at.Position, Letters: clamp(at.Letters),
+		}
+	}
+	return positions, nil
 }

@@ -29,9 +29,6 @@ const (
 // provider knows no such means of payment.
 const ReasonToken = "token_refused"
 
-// answerMargin is what is left of a caller's time for storing the outcome.
-const answerMargin = 250 * time.Millisecond
-
 // tokenMax bounds a payment token.
 const tokenMax = 200
 
@@ -166,7 +163,7 @@ func (a *Authorization) same(i intent.Intent) error {
 }
 
 func (p *Payments) create(ctx context.Context, a Authorization) (provider.Payment, error) {
-	ctx, cancel := p.providerContext(ctx)
+	ctx, cancel := p.calling(ctx, "create")
 	defer cancel()
 	payment, err := p.Provider.Create(ctx, provider.Draft{
 		Key: intent.Key(a.Order, a.Attempt), Reference: a.Order, Amount: a.Amount, Token: a.Token,
@@ -181,16 +178,6 @@ func (p *Payments) create(ctx context.Context, a Authorization) (provider.Paymen
 		After(time.Second).Because(err)
 }
 
-// providerContext bounds a call of the provider: it outlives a caller who
-// leaves, and ends in time to answer one who waits.
-func (p *Payments) providerContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	limit := p.o.ConfirmTimeout
-	if deadline, set := ctx.Deadline(); set {
-		limit = min(limit, time.Until(deadline)-answerMargin)
-	}
-	return context.WithTimeout(context.WithoutCancel(ctx), max(limit, answerMargin))
-}
-
 func (p *Payments) fresh(a Authorization, providerID string) intent.Intent {
 	now := p.now()
 	return intent.Intent{
@@ -201,7 +188,7 @@ func (p *Payments) fresh(a Authorization, providerID string) intent.Intent {
 
 // confirm asks for the money and stores what came of it.
 func (p *Payments) confirm(ctx context.Context, i intent.Intent) (intent.Intent, error) {
-	asking, cancel := p.providerContext(ctx)
+	asking, cancel := p.calling(ctx, "confirm")
 	payment, err := p.Provider.Confirm(asking, i.ProviderID, i.Key())
 	cancel()
 	if err != nil {

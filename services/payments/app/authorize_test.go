@@ -100,6 +100,27 @@ func TestConcurrentCallsMakeOneConfirmation(t *testing.T) {
 	}
 }
 
+func TestTwoProcessesChargeOnce(t *testing.T) {
+	h := open(t, t.TempDir(), setup{})
+	other := app.New(h.Deps, fast()) // on the same store, as a replica
+	var all sync.WaitGroup
+	for n := range 20 {
+		order := "ord_" + strconv.Itoa(n)
+		for _, one := range []*app.Payments{h.Payments, other} {
+			all.Go(func() {
+				if i, err := one.Authorize(ctx, ask(order, "tok_ok")); err != nil || i.State != intent.Authorized {
+					t.Errorf("%s: %s, %v", order, i.State, err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	if _, lines := h.held(); lines != 20 || h.confirmations() != 20 {
+		t.Errorf("%d lines on the hold and %d confirmations of 20 orders", lines, h.confirmations())
+	}
+	h.clean()
+}
+
 func TestAttemptsThatCouldHoldMoneyTwiceAreRefused(t *testing.T) {
 	h := open(t, t.TempDir(), setup{})
 	h.authorize("ord_1", "tok_ok")

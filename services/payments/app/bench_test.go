@@ -14,7 +14,13 @@ const callersAtOnce = 32
 // BenchmarkAuthorize is one order's payment: a provider call, a commit, a
 // provider call with its fsync, a commit.
 func BenchmarkAuthorize(b *testing.B) {
-	h := open(b, b.TempDir(), setup{})
+	for name, webhooks := range map[string]bool{"without webhooks": false, "with webhooks": true} {
+		b.Run(name, func(b *testing.B) { benchmarkAuthorize(b, setup{webhooks: webhooks}) })
+	}
+}
+
+func benchmarkAuthorize(b *testing.B, s setup) {
+	h := open(b, b.TempDir(), s)
 	var n atomic.Int64
 	b.SetParallelism(callersAtOnce)
 	b.ReportAllocs()

@@ -13,7 +13,7 @@ import (
 // Bounds of the unattended work.
 const (
 	batchMax   = 64          // rows looked at in one round
-	atOnce     = 8           // calls of the provider under way in one round
+	atOnce     = 16          // calls of the provider under way in one round
 	restMax    = time.Minute // the longest sleep between two rounds
 	failedRest = time.Second // the sleep after a round that the store failed
 )
@@ -26,6 +26,9 @@ func (p *Payments) reconcile(ctx context.Context) error {
 			return 0, err
 		}
 		return len(due), inParallel(due, func(i intent.Intent) error {
+			if ctx.Err() != nil {
+				return nil
+			}
 			i, err := p.flights.do(ctx, i.Key(), func() (intent.Intent, error) { return p.settleNow(ctx, i.ID) })
 			if err == nil && !i.State.Final() {
 				err = p.postpone(ctx, i.ID)

@@ -26,7 +26,7 @@ func (p *Payments) settle(ctx context.Context, i intent.Intent) (intent.Intent, 
 // read looks what became of a payment. A provider that never heard of it holds
 // no money of it, which is as good as unconfirmed.
 func (p *Payments) read(ctx context.Context, i intent.Intent) (intent.Intent, error) {
-	asking, cancel := p.providerContext(ctx)
+	asking, cancel := p.calling(ctx, "get")
 	payment, err := p.Provider.Get(asking, i.ProviderID)
 	cancel()
 	if err != nil && !errors.Is(err, provider.ErrNotFound) {
@@ -62,7 +62,7 @@ func (p *Payments) abandon(ctx context.Context, i intent.Intent) (intent.Intent,
 // void cancels at the provider. A refusal because the payment is pending means
 // that it will be tried again.
 func (p *Payments) void(ctx context.Context, i intent.Intent) (intent.Intent, error) {
-	asking, cancel := p.providerContext(ctx)
+	asking, cancel := p.calling(ctx, "cancel")
 	payment, err := p.Provider.Cancel(asking, i.ProviderID)
 	cancel()
 	switch {

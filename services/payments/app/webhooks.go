@@ -83,7 +83,7 @@ type webhook struct {
 // transaction, then voids what turned up unwanted.
 func (p *Payments) follow(ctx context.Context, due []*webhook) error {
 	_ = inParallel(due, func(w *webhook) error {
-		asking, cancel := p.providerContext(ctx)
+		asking, cancel := p.calling(ctx, "get")
 		defer cancel()
 		w.payment, w.err = p.Provider.Get(asking, w.providerID)
 		return nil

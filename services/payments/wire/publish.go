@@ -8,6 +8,7 @@ import (
 
 	paymentsv1 "github.com/seed-21071466/souk/gen/souk/payments/v1"
 	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/money/protomoney"
 	"github.com/seed-21071466/souk/services/payments/app"
 	"github.com/seed-21071466/souk/services/payments/intent"
 )
@@ -32,7 +33,7 @@ func event(typ intent.Event, t app.Told) proto.Message {
 	switch typ {
 	case intent.PaymentAuthorized:
 		return &paymentsv1.PaymentAuthorized{
-			OrderId: t.Order, IntentId: t.Intent, RunId: t.Run, Attempt: attempt, Amount: moneyOut(t.Amount),
+			OrderId: t.Order, IntentId: t.Intent, RunId: t.Run, Attempt: attempt, Amount: protomoney.From(t.Amount),
 		}
 	case intent.PaymentDeclined:
 		return &paymentsv1.PaymentDeclined{
@@ -41,7 +42,7 @@ func event(typ intent.Event, t app.Told) proto.Message {
 	case intent.PaymentUnknown:
 		return &paymentsv1.PaymentUnknown{OrderId: t.Order, IntentId: t.Intent, RunId: t.Run, Attempt: attempt}
 	case intent.PaymentVoided:
-		return &paymentsv1.PaymentVoided{OrderId: t.Order, IntentId: t.Intent, RunId: t.Run, Amount: moneyOut(t.Amount)}
+		return &paymentsv1.PaymentVoided{OrderId: t.Order, IntentId: t.Intent, RunId: t.Run, Amount: protomoney.From(t.Amount)}
 	case intent.PaymentFailed:
 		return &paymentsv1.PaymentFailed{OrderId: t.Order, IntentId: t.Intent, RunId: t.Run}
 	}

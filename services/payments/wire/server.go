@@ -4,6 +4,7 @@ package wire
 
 import (
 	"context"
+	"log/slog"
 	"math"
 
 	"google.golang.org/grpc"
@@ -14,7 +15,7 @@ import (
 	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/rest"
-	"github.com/seed-21071466/souk/money"
+	"github.com/seed-21071466/souk/money/protomoney"
 	"github.com/seed-21071466/souk/services/payments/app"
 	"github.com/seed-21071466/souk/services/payments/intent"
 )
@@ -26,6 +27,7 @@ const stateNone = "none"
 type Server struct {
 	paymentsv1.UnimplementedPaymentsServer
 	App *app.Payments
+	Log *slog.Logger // of what webhooks' senders are not told
 }
 
 // Serve offers the contract to other rooms and, as REST, to the world; mux may
@@ -35,13 +37,13 @@ func (s *Server) Serve(ctx context.Context, r grpc.ServiceRegistrar, mux *rest.M
 	if mux == nil {
 		return nil
 	}
-	mux.Handle(WebhookPattern, Webhooks(s.App))
+	mux.Handle(WebhookPattern, Webhooks(s.App, s.Log))
 	return paymentsv1.RegisterPaymentsHandlerClient(ctx, mux.ServeMux(), paymentsv1.NewPaymentsClient(edge()))
 }
 
 // Authorize asks the provider for an order's money.
 func (s *Server) Authorize(ctx context.Context, r *paymentsv1.AuthorizeRequest) (*paymentsv1.Intent, error) {
-	amount, err := money.Parse(r.GetAmount().GetAmount(), r.GetAmount().GetCurrency())
+	amount, err := protomoney.To(r.GetAmount())
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +89,7 @@ func (s *Server) ListAccounts(ctx context.Context, _ *paymentsv1.ListAccountsReq
 	}
 	out := &paymentsv1.ListAccountsResponse{Accounts: make([]*paymentsv1.Account, len(accounts))}
 	for n, a := range accounts {
-		out.Accounts[n] = &paymentsv1.Account{Name: a.Name, Balance: moneyOut(a.Balance), Postings: count(a.Lines)}
+		out.Accounts[n] = &paymentsv1.Account{Name: a.Name, Balance: protomoney.From(a.Balance), Postings: count(a.Lines)}
 	}
 	return out, nil
 }
@@ -122,7 +124,7 @@ func intentOut(i intent.Intent) *paymentsv1.Intent {
 		return &paymentsv1.Intent{OrderId: i.Order, State: stateNone}
 	}
 	out := &paymentsv1.Intent{
-		Id: i.ID, OrderId: i.Order, State: string(i.State), Amount: moneyOut(i.Amount), Provider: i.Provider,
+		Id: i.ID, OrderId: i.Order, State: string(i.State), Amount: protomoney.From(i.Amount), Provider: i.Provider,
 		ProviderId: i.ProviderID, Attempt: int32(i.Attempt),
 		CreatedAt: timestamppb.New(i.CreatedAt), UpdatedAt: timestamppb.New(i.UpdatedAt),
 	}
@@ -130,10 +132,6 @@ func intentOut(i intent.Intent) *paymentsv1.Intent {
 		out.DeclineCode = i.Reason
 	}
 	return out
-}
-
-func moneyOut(m money.Money) *typev1.Money {
-	return &typev1.Money{Currency: m.Currency, Amount: m.Format()}
 }
 
 // count is a number of rows as the contract has it.

@@ -19,28 +19,28 @@ const webhookMax = 64 << 10
 
 // Webhooks takes webhooks in: the body as it came, for the signature is over
 // its bytes. 200 means that it is stored for good.
-func Webhooks(p *app.Payments) http.Handler {
+func Webhooks(p *app.Payments, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, webhookMax))
 		if err == nil {
 			err = p.Webhook(r.Context(), r.PathValue("provider"), r.Header, body)
 		}
 		if err != nil {
-			refuse(w, r, err)
+			refuse(w, r, err, log)
 			return
 		}
 		w.WriteHeader(http.StatusOK)
 	})
 }
 
-func refuse(w http.ResponseWriter, r *http.Request, err error) {
+func refuse(w http.ResponseWriter, r *http.Request, err error, log *slog.Logger) {
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		rest.Refuse(w, r, rest.TooLarge(tooLarge.Limit))
 		return
 	}
 	p := problem.Of(err)
 	if p == nil {
-		slog.ErrorContext(r.Context(), "payments: take webhook in", "err", err)
+		log.ErrorContext(r.Context(), "take webhook in", "err", err)
 		p = problem.New(problem.Internal, "internal", "the webhook could not be stored; send it again")
 	}
 	rest.Refuse(w, r, p)

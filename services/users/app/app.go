@@ -105,9 +105,6 @@ func (u *Users) putSubject(tx sqlstore.Tx, s Subject) error {
 	if s == old {
 		return nil
 	}
-	if err := blankSubject(tx, old); err != nil {
-		return err
-	}
 	return updateSubject(tx, s)
 }
 
@@ -156,9 +153,9 @@ func (u *Users) Get(ctx context.Context, p auth.Principal, subject string) (s Su
 	return s, err
 }
 
-// Erase destroys a subject's name, mail and addresses: the rows are overwritten, then removed. Only the id is remembered
-// as erased. It tells how many address rows there were; erasing again finds none.
-func (u *Users) Erase(ctx context.Context, p auth.Principal, subject string) (addresses int, err error) {
+// Erase destroys a subject's name, mail and addresses; only the id is remembered, as erased. It tells how many address
+// rows there were; erasing again finds none.
+func (u *Users) Erase(ctx context.Context, p auth.Principal, subject string) (addresses int64, err error) {
 	err = u.Store.Update(ctx, func(tx sqlstore.Tx) error {
 		addresses, err = u.erase(tx, p, subject)
 		return err
@@ -166,28 +163,23 @@ func (u *Users) Erase(ctx context.Context, p auth.Principal, subject string) (ad
 	return addresses, err
 }
 
-func (u *Users) erase(tx sqlstore.Tx, p auth.Principal, subject string) (int, error) {
+func (u *Users) erase(tx sqlstore.Tx, p auth.Principal, subject string) (int64, error) {
 	if gone, err := isErased(tx, subject); err != nil || gone {
 		return 0, err
 	}
-	s, err := selectSubject(tx, subject)
-	if errors.Is(err, sqlstore.ErrNoRows) {
+	if _, err := selectSubject(tx, subject); errors.Is(err, sqlstore.ErrNoRows) {
 		return 0, notFound("user")
-	}
-	if err != nil {
+	} else if err != nil {
 		return 0, err
 	}
-	rows, err := selectAddresses(tx, subject)
+	addresses, err := deleteSubject(tx, subject)
 	if err != nil {
-		return 0, err
-	}
-	if err := destroy(tx, s, rows); err != nil {
 		return 0, err
 	}
 	tx.AfterCommit(func() {
-		u.Slog.Info("a subject was erased", "subject", subject, "addresses", len(rows), "actor", p.String())
+		u.Slog.Info("a subject was erased", "subject", subject, "addresses", addresses, "actor", p.String())
 	})
-	return len(rows), insertErased(tx, u.Shop, subject, u.Clock.Now())
+	return addresses, insertErased(tx, u.Shop, subject, u.Clock.Now())
 }
 
 func notFound(what string) error {

@@ -37,14 +37,6 @@ func updateSubject(tx sqlstore.Tx, s Subject) error {
 	return about("change", "subject", s.ID, err)
 }
 
-// blankSubject overwrites a subject's data where it stands: text of the same length takes the same place in the file.
-func blankSubject(tx sqlstore.Tx, s Subject) error {
-	s.Name, s.Email = blank(s.Name), blank(s.Email)
-	return updateSubject(tx, s)
-}
-
-func blank(text string) string { return strings.Repeat("x", len(text)) }
-
 func insertAddress(tx sqlstore.Tx, shop string, row addressRow, now time.Time) error {
 	a := row.Address
 	_, err := tx.Exec(`INSERT INTO addresses (shop, id, subject_id, digest, name, lines, city, region, postal_code, country, phone, made_at)
@@ -90,29 +82,14 @@ func scanAddress(from interface{ Scan(...any) error }) (row addressRow, err erro
 	return row, err
 }
 
-// destroy overwrites a subject and its addresses where they stand, then removes the rows.
-func destroy(tx sqlstore.Tx, s Subject, addresses []addressRow) error {
-	if err := blankSubject(tx, s); err != nil {
-		return err
+// deleteSubject removes a subject and its addresses; the store overwrites what it deletes.
+func deleteSubject(tx sqlstore.Tx, id string) (addresses int64, err error) {
+	addresses, err = tx.Exec(`DELETE FROM addresses WHERE subject_id = ?`, id)
+	if err != nil {
+		return 0, about("remove addresses of", "subject", id, err)
 	}
-	for _, row := range addresses {
-		if err := blankAddress(tx, row); err != nil {
-			return err
-		}
-	}
-	if _, err := tx.Exec(`DELETE FROM addresses WHERE subject_id = ?`, s.ID); err != nil {
-		return about("remove addresses of", "subject", s.ID, err)
-	}
-	_, err := tx.Exec(`DELETE FROM subjects WHERE id = ?`, s.ID)
-	return about("remove", "subject", s.ID, err)
-}
-
-func blankAddress(tx sqlstore.Tx, row addressRow) error {
-	a := row.Address
-	_, err := tx.Exec(`UPDATE addresses SET digest = ?, name = ?, lines = ?, city = ?, region = ?, postal_code = ?, country = ?, phone = ?
-		WHERE id = ?`, blank(row.digest), blank(a.Name), blank(strings.Join(a.Lines, "\n")), blank(a.City), blank(a.Region),
-		blank(a.PostalCode), blank(a.Country), blank(a.Phone), row.id)
-	return about("overwrite", "address", row.id, err)
+	_, err = tx.Exec(`DELETE FROM subjects WHERE id = ?`, id)
+	return addresses, about("remove", "subject", id, err)
 }
 
 func insertErased(tx sqlstore.Tx, shop, subject string, now time.Time) error {

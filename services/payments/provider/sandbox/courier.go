@@ -18,7 +18,7 @@ const (
 	letterBackoff = time.Second      // after the first failure; doubles
 	letterWaitMax = time.Minute      // the longest wait between two tries
 	lettersMax    = 100_000          // unsent letters kept; later events are dropped
-	postsAtOnce   = 4                // deliveries under way
+	postsAtOnce   = 16               // deliveries under way
 	postTimeout   = 10 * time.Second // one delivery
 	answerMax     = 4 << 10          // bytes of an answer that are read, so that the connection can be used again
 )
