@@ -41,6 +41,7 @@ func reach(ctx context.Context, t *client.Target) (a *asked, closed func() error
 	if err != nil {
 		return nil, nil, err
 	}
+	tell(s.FreshStaffKey)
 	local := client.Local(s)
 	a = &asked{http: local, url: inside, key: s.InsideKey}
 	if a.api, err = client.New(inside, client.Options{Key: a.key, HTTP: local}); err != nil {

@@ -58,6 +58,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	tell(s.FreshStaffKey)
 	err = c.serve(ctx, s, listener, t.Log, url)
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeMax)
 	defer cancel()
@@ -70,20 +71,19 @@ func (c *serveCmd) serve(ctx context.Context, s *shop.Shop, l net.Listener, log 
 			return errors.Join(err, l.Close())
 		}
 	}
-	tell(s.FreshStaffKey, url)
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		fmt.Fprintf(os.Stderr, "The shop is open at %s; its API is described at %s/docs\n", url, url)
+	}
 	log.Info("serving", "url", url, "data", c.Data)
 	err := gateway.Serve(ctx, gateway.Server(c.HTTP, s), l, drainMax)
 	log.Info("stopped")
 	return err
 }
 
-// tell says to a person what a log line should not carry or cannot say as well.
-func tell(key, url string) {
+// tell tells a person the staff key that was made just now; a log line should not carry it.
+func tell(key string) {
 	if key != "" {
 		fmt.Fprintf(os.Stderr, "staff key: %s\n  It is told only this once; keep it. Send it as: Authorization: Bearer <key>\n", key)
-	}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		fmt.Fprintf(os.Stderr, "The shop is open at %s — its API is described at %s/docs\n", url, url)
 	}
 }
 

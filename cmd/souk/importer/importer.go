@@ -146,10 +146,10 @@ type rows interface {
 
 // all makes batches and hands them on; while all senders are busy it waits.
 func (r *run) all(ctx context.Context, from rows, in *window) error {
-	senders, ctx := errgroup.WithContext(ctx)
+	senders, sending := errgroup.WithContext(ctx)
 	senders.SetLimit(Parallel)
-	for ctx.Err() == nil {
-		batch, last, err := r.batch(ctx, from)
+	for sending.Err() == nil {
+		batch, last, err := r.batch(sending, from)
 		if err != nil {
 			if failed := senders.Wait(); failed != nil {
 				return failed // it is why the rows could not go on
@@ -158,7 +158,7 @@ func (r *run) all(ctx context.Context, from rows, in *window) error {
 		}
 		taken := in.taken()
 		senders.Go(func() error {
-			if err := r.send(ctx, batch); err != nil {
+			if err := r.send(sending, batch); err != nil {
 				return err
 			}
 			r.note(len(batch), taken)

@@ -3,7 +3,7 @@ package importer
 // nearest is the candidate that differs least from a name: one that is part of
 // the other, or a few letters away; "" when none is.
 func nearest(name string, candidates []string) string {
-	best, distance := "", max(2, len(name)/2)
+	best, distance := "", max(3, len(name)/2)
 	for _, candidate := range candidates {
 		if d := edits(name, candidate); d < distance {
 			best, distance = candidate, d

@@ -20,6 +20,7 @@ const (
 	AttemptsMax = 12
 	waitFirst   = 200 * time.Millisecond // after the first failure; doubled for each further one
 	waitMax     = 30 * time.Second       // also of a Retry-After
+	attemptMax  = time.Minute            // of one attempt, answer included
 	answerMax   = 8 << 20                // bytes of an answer
 )
 
@@ -123,6 +124,8 @@ func sleep(ctx context.Context, wait time.Duration) error {
 // once makes one attempt. A wait below zero says that another is of no use,
 // zero that the shop did not say how long to wait.
 func (s *Shop) once(ctx context.Context, method, path string, body []byte, into any) (wait time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptMax)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(s.URL, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return -1, err

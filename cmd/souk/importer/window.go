@@ -116,12 +116,11 @@ var (
 
 // begin skips the mark of UTF-8 and refuses what is nothing, or no UTF-8 at all.
 func (w *window) begin() error {
-	for w.end-w.start < len(markUTF8) {
-		if grown, err := w.more(); err != nil || !grown {
-			if err != nil {
-				return err
-			}
-			break
+	// One byte more than the mark tells a file that is nothing else.
+	for grown := true; grown && w.end-w.start <= len(markUTF8); {
+		var err error
+		if grown, err = w.more(); err != nil {
+			return err
 		}
 	}
 	b := w.bytes()
@@ -131,7 +130,7 @@ func (w *window) begin() error {
 	case bytes.HasPrefix(b, markUTF8):
 		w.take(len(markUTF8))
 	}
-	if len(w.bytes()) == 0 && w.ended {
+	if len(w.bytes()) == 0 {
 		return errors.New("the file is empty")
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 	"github.com/seed-21071466/souk/cmd/souk/client"
 )
 
-const lettersPath = "/api/letters"
+const lettersPath = "/api/letters/"
 
 type letter struct {
 	ID       string    `json:"id"`
@@ -116,7 +116,7 @@ func (c *SkipLetterCmd) Run(ctx context.Context, shop *client.Client, out io.Wri
 }
 
 func letterPath(id, action string) string {
-	return lettersPath + "/" + url.PathEscape(id) + "/" + action
+	return lettersPath + url.PathEscape(id) + "/" + action
 }
 
 func because(reason string) url.Values {

@@ -174,7 +174,7 @@ func (a *audit) checkedConsumers() (Mark, string) {
 }
 
 const (
-	lettersPath = "/api/letters"
+	lettersPath = "/api/letters/"
 	lettersMax  = 10_000 // letters that are read of one consumer
 	lettersPage = 200
 	lettersTold = 20 // of a consumer; the rest are counted

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -296,8 +297,10 @@ func TestALateConfirmationOfSoldStockIsReported(t *testing.T) {
 	if diff := cmp.Diff([]string{"StockChanged allocated ord_1 A=-2@5"}, s.said(head)); diff != "" {
 		t.Error(diff)
 	}
-	want := []app.Finding{{Guarantee: 2, Rule: "confirmed_order_is_not_short", Subject: "ord_1 A",
-		Message: "shortfall: -2 available; the order was confirmed when it held too little, and is owed 2"}}
+	want := []app.Finding{{
+		Guarantee: 2, Rule: "confirmed_order_is_not_short", Subject: "ord_1 A",
+		Message: "shortfall: -2 available; the order was confirmed when it held too little, and is owed 2",
+	}}
 	if diff := cmp.Diff(want, s.find()); diff != "" {
 		t.Error(diff)
 	}
@@ -309,8 +312,10 @@ func TestOverdueHoldsAreSaidOnceAndKept(t *testing.T) {
 	s := open(t)
 	s.have("A", 9)
 	for i := range 3 {
-		_, err := s.Hold(context.Background(), app.HoldCommand{Order: fmt.Sprint("ord_", i), Run: "r",
-			Lines: []stock.Line{{SKU: "A", Quantity: 1}}, Deadline: start.Add(time.Duration(i+1) * time.Minute)}, staff)
+		_, err := s.Hold(context.Background(), app.HoldCommand{
+			Order: fmt.Sprint("ord_", i), Run: "r",
+			Lines: []stock.Line{{SKU: "A", Quantity: 1}}, Deadline: start.Add(time.Duration(i+1) * time.Minute),
+		}, staff)
 		must(t, err)
 	}
 	s.release("ord_9") // a tombstone is never overdue
@@ -342,8 +347,10 @@ func TestTheWatchWakesForADeadlineAndForAnEarlierOne(t *testing.T) {
 	defer stop()
 	head := s.Log.Head()
 	for order, wait := range map[string]time.Duration{"late": time.Hour, "soon": time.Minute} {
-		_, err := s.Hold(ctx, app.HoldCommand{Order: order, Run: "r",
-			Lines: []stock.Line{{SKU: "A", Quantity: 1}}, Deadline: start.Add(wait)}, staff)
+		_, err := s.Hold(ctx, app.HoldCommand{
+			Order: order, Run: "r",
+			Lines: []stock.Line{{SKU: "A", Quantity: 1}}, Deadline: start.Add(wait),
+		}, staff)
 		must(t, err)
 	}
 	for _, want := range []string{"HoldOverdue soon 09:01:00", "HoldOverdue late 10:00:00"} {
@@ -475,7 +482,7 @@ func (s *shop) corrupt(statements string) {
 	s.t.Helper()
 	must(s.t, s.Store.Update(context.Background(), func(tx sqlstore.Tx) error {
 		var err error
-		for _, statement := range splitSQL(statements) {
+		for _, statement := range strings.Split(statements, ";") {
 			_, e := tx.Exec(statement)
 			err = errors.Join(err, e)
 		}

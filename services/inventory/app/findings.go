@@ -44,41 +44,57 @@ const (
 
 // The rules of guarantee 2, row by row.
 var rules = []rule{
-	{"on_hand_is_sum_of_movements", `SELECT l.sku, l.location_id, l.on_hand, COALESCE(m.total, 0) FROM levels l
+	{
+		"on_hand_is_sum_of_movements", `SELECT l.sku, l.location_id, l.on_hand, COALESCE(m.total, 0) FROM levels l
 		LEFT JOIN (SELECT shop, sku, location_id, SUM(delta) AS total FROM movements GROUP BY shop, sku, location_id) m
 		ON m.shop = l.shop AND m.sku = l.sku AND m.location_id = l.location_id WHERE l.on_hand <> COALESCE(m.total, 0)`,
-		"%d on hand, the movements sum to %d"},
-	{"movement_has_level", `SELECT m.sku, m.location_id, 0, SUM(m.delta) FROM movements m
+		"%d on hand, the movements sum to %d",
+	},
+	{
+		"movement_has_level", `SELECT m.sku, m.location_id, 0, SUM(m.delta) FROM movements m
 		LEFT JOIN levels l ON l.shop = m.shop AND l.sku = m.sku AND l.location_id = m.location_id
 		WHERE l.sku IS NULL GROUP BY m.shop, m.sku, m.location_id`,
-		"no level (%d on hand), the movements sum to %d"},
+		"no level (%d on hand), the movements sum to %d",
+	},
 	{"held_is_sum_of_hold_lines", promised("held"), "%d held, the orders' lines sum to %d"},
 	{"allocated_is_sum_of_hold_lines", promised("allocated"), "%d allocated, the orders' lines sum to %d"},
-	{"hold_line_has_level", `SELECT h.order_id, h.sku, 0, SUM(h.quantity) FROM hold_lines h
+	{
+		"hold_line_has_level", `SELECT h.order_id, h.sku, 0, SUM(h.quantity) FROM hold_lines h
 		LEFT JOIN levels l ON l.shop = h.shop AND l.sku = h.sku AND l.location_id = h.location_id
 		WHERE l.sku IS NULL GROUP BY h.order_id, h.sku`,
-		"no level (%d pieces), the order's line has %d"},
-	{"level_has_sku", `SELECT l.sku, l.location_id, 0, l.on_hand FROM levels l
+		"no level (%d pieces), the order's line has %d",
+	},
+	{
+		"level_has_sku", `SELECT l.sku, l.location_id, 0, l.on_hand FROM levels l
 		LEFT JOIN skus s ON s.shop = l.shop AND s.sku = l.sku WHERE s.sku IS NULL`,
-		"no SKU row (%d), its level has %d on hand"},
-	{"hold_line_has_owner", `SELECT l.order_id, l.sku, 0, SUM(l.quantity) FROM hold_lines l LEFT` + ofHold + `
+		"no SKU row (%d), its level has %d on hand",
+	},
+	{
+		"hold_line_has_owner", `SELECT l.order_id, l.sku, 0, SUM(l.quantity) FROM hold_lines l LEFT` + ofHold + `
 		WHERE h.order_id IS NULL OR h.state = 'canceled' GROUP BY l.order_id, l.sku`,
-		"no hold (%d), its line has %d pieces"},
-	{"hold_has_lines", `SELECT h.order_id, h.run_id, 0, 1 FROM order_holds h
+		"no hold (%d), its line has %d pieces",
+	},
+	{
+		"hold_has_lines", `SELECT h.order_id, h.run_id, 0, 1 FROM order_holds h
 		LEFT JOIN hold_lines l ON l.order_id = h.order_id AND l.run_id = h.run_id
 		WHERE h.state <> 'canceled' AND l.order_id IS NULL`,
-		"a hold with %d lines, at least %d expected"},
-	{"available_below_zero_is_explained", `SELECT f.sku, '', f.pieces, -(COALESCE(b.owed, 0) + COALESCE(m.short, 0)) FROM ` + available + ` f
+		"a hold with %d lines, at least %d expected",
+	},
+	{
+		"available_below_zero_is_explained", `SELECT f.sku, '', f.pieces, -(COALESCE(b.owed, 0) + COALESCE(m.short, 0)) FROM ` + available + ` f
 		LEFT JOIN (SELECT l.shop, l.sku, SUM(l.backordered) AS owed FROM hold_lines l` + ofHold + `
 			WHERE h.state IN ('held', 'allocated') GROUP BY l.shop, l.sku) b ON b.shop = f.shop AND b.sku = f.sku
 		LEFT JOIN (SELECT shop, sku, SUM(short) AS short FROM movements GROUP BY shop, sku) m ON m.shop = f.shop AND m.sku = f.sku
 		WHERE f.pieces < 0 AND -f.pieces > COALESCE(b.owed, 0) + COALESCE(m.short, 0)`,
-		"%d available; backorders, counts and write-offs explain %d"},
-	{"confirmed_order_is_not_short", `SELECT l.order_id, l.sku, f.pieces, l.backordered FROM hold_lines l` + ofHold + `
+		"%d available; backorders, counts and write-offs explain %d",
+	},
+	{
+		"confirmed_order_is_not_short", `SELECT l.order_id, l.sku, f.pieces, l.backordered FROM hold_lines l` + ofHold + `
 		JOIN skus s ON s.shop = l.shop AND s.sku = l.sku
 		JOIN ` + available + ` f ON f.shop = l.shop AND f.sku = l.sku
 		WHERE h.run_id = '` + stock.ConfirmedRun + `' AND h.state = 'allocated' AND l.backordered > 0 AND s.backorder = 0 AND f.pieces < 0`,
-		"shortfall: %d available; the order was confirmed when it held too little, and is owed %d"},
+		"shortfall: %d available; the order was confirmed when it held too little, and is owed %d",
+	},
 }
 
 // promised is the rule that a level's column is the sum of the lines of holds in that state.
@@ -140,8 +156,10 @@ func (inv *Inventory) checkMemory(r rows, report *Report) error {
 	for _, row := range all {
 		told := inv.figures.of([]string{row.SKU})[0]
 		if told.Revision == row.Revision && told != row {
-			report.add(Finding{viewGuarantee, "availability_is_the_rows", row.SKU,
-				fmt.Sprintf("%d available is told, the rows say %d", told.Available, row.Available)})
+			report.add(Finding{
+				viewGuarantee, "availability_is_the_rows", row.SKU,
+				fmt.Sprintf("%d available is told, the rows say %d", told.Available, row.Available),
+			})
 		}
 	}
 	return nil

@@ -13,8 +13,6 @@ import (
 	"github.com/seed-21071466/souk/services/inventory/stock"
 )
 
-func splitSQL(statements string) []string { return strings.Split(statements, ";") }
-
 func TestBadInputNamesTheField(t *testing.T) {
 	s := open(t)
 	ctx := context.Background()
@@ -87,8 +85,10 @@ func TestLocationsGiveByPriorityThenID(t *testing.T) {
 	pieces, err := s.hold("ord_1", stock.Line{SKU: "A", Quantity: 7})
 	must(t, err)
 	want := []stock.Piece{
-		{SKU: "A", Location: "z", Quantity: 2}, {SKU: "A", Location: "a", Quantity: 2},
-		{SKU: "A", Location: "b", Quantity: 2}, {SKU: "A", Location: "main", Quantity: 1},
+		{SKU: "A", Location: "z", Quantity: 2},
+		{SKU: "A", Location: "a", Quantity: 2},
+		{SKU: "A", Location: "b", Quantity: 2},
+		{SKU: "A", Location: "main", Quantity: 1},
 	}
 	if diff := cmp.Diff(want, pieces); diff != "" {
 		t.Error(diff)

@@ -135,8 +135,10 @@ func (inv *Inventory) count(r rows, c CountCommand, meta eventlog.Meta) (adjuste
 	var moved []stock.Movement
 	for _, counted := range c.Counts {
 		if delta, short := shelf.Count(counted, c.OnlyNew); delta != 0 {
-			moved = append(moved, inv.entry(stock.Movement{SKU: counted.SKU, Location: counted.Location,
-				Kind: stock.Adjusted, Delta: delta, Short: short, Reason: c.Reason}, meta))
+			moved = append(moved, inv.entry(stock.Movement{
+				SKU: counted.SKU, Location: counted.Location,
+				Kind: stock.Adjusted, Delta: delta, Short: short, Reason: c.Reason,
+			}, meta))
 		}
 	}
 	return len(moved), inv.post(r, shelf, inv.IDs.New("batch"), moved, CauseAdjusted, meta)

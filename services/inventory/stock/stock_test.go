@@ -35,23 +35,56 @@ func TestHold(t *testing.T) {
 		want  []stock.Piece
 		left  string // of the violation; "" when held
 	}{
-		{"takes from the first location that has it", stock.Item{SKU: "A", Levels: two},
-			[]stock.Line{{"A", 2}}, []stock.Piece{{"A", "near", 2, 0}}, ""},
-		{"goes on to the next location", stock.Item{SKU: "A", Levels: two},
-			[]stock.Line{{"A", 7}}, []stock.Piece{{"A", "near", 3, 0}, {"A", "far", 4, 0}}, ""},
-		{"merges lines that name the same SKU", stock.Item{SKU: "A", Levels: []stock.Level{at("near", 3)}},
-			[]stock.Line{{"A", 2}, {"A", 2}}, nil, "only 3 left"},
+		{
+			"takes from the first location that has it",
+			stock.Item{SKU: "A", Levels: two},
+			[]stock.Line{{"A", 2}},
+			[]stock.Piece{{"A", "near", 2, 0}},
+			"",
+		},
+		{
+			"goes on to the next location",
+			stock.Item{SKU: "A", Levels: two},
+			[]stock.Line{{"A", 7}},
+			[]stock.Piece{{"A", "near", 3, 0}, {"A", "far", 4, 0}},
+			"",
+		},
+		{
+			"merges lines that name the same SKU",
+			stock.Item{SKU: "A", Levels: []stock.Level{at("near", 3)}},
+			[]stock.Line{{"A", 2}, {"A", 2}},
+			nil, "only 3 left",
+		},
 		{"refuses what no location has", stock.Item{SKU: "A", Levels: two}, []stock.Line{{"A", 9}}, nil, "only 8 left"},
 		{"refuses a SKU that nobody has heard of", stock.Item{SKU: "B"}, []stock.Line{{"A", 1}}, nil, "none left"},
-		{"sells nothing that another location owes", stock.Item{SKU: "A", Levels: []stock.Level{
-			{Location: "near", OnHand: 1, Held: 3}, at("far", 5)}},
-			[]stock.Line{{"A", 4}}, nil, "only 3 left"},
-		{"owes a backorder at the first location", stock.Item{SKU: "A", Policy: stock.Policy{Backorder: true}, Levels: two},
-			[]stock.Line{{"A", 10}}, []stock.Piece{{"A", "near", 5, 2}, {"A", "far", 5, 0}}, ""},
-		{"owes a backorder of what was never here at the main location", stock.Item{SKU: "A", Policy: stock.Policy{Backorder: true}},
-			[]stock.Line{{"A", 2}}, []stock.Piece{{"A", stock.Main, 2, 2}}, ""},
-		{"keeps the limit of a backorder", stock.Item{SKU: "A", Policy: stock.Policy{true, 2}, Levels: []stock.Level{at("near", 1)}},
-			[]stock.Line{{"A", 4}}, nil, "only 3 left"},
+		{
+			"sells nothing that another location owes",
+			stock.Item{SKU: "A", Levels: []stock.Level{
+				{Location: "near", OnHand: 1, Held: 3}, at("far", 5),
+			}},
+			[]stock.Line{{"A", 4}},
+			nil, "only 3 left",
+		},
+		{
+			"owes a backorder at the first location",
+			stock.Item{SKU: "A", Policy: stock.Policy{Backorder: true}, Levels: two},
+			[]stock.Line{{"A", 10}},
+			[]stock.Piece{{"A", "near", 5, 2}, {"A", "far", 5, 0}},
+			"",
+		},
+		{
+			"owes a backorder of what was never here at the main location",
+			stock.Item{SKU: "A", Policy: stock.Policy{Backorder: true}},
+			[]stock.Line{{"A", 2}},
+			[]stock.Piece{{"A", stock.Main, 2, 2}},
+			"",
+		},
+		{
+			"keeps the limit of a backorder",
+			stock.Item{SKU: "A", Policy: stock.Policy{true, 2}, Levels: []stock.Level{at("near", 1)}},
+			[]stock.Line{{"A", 4}},
+			nil, "only 3 left",
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -102,15 +135,34 @@ func TestConfirm(t *testing.T) {
 		after stock.Level
 	}{
 		{"allocates what is held", stock.Level{OnHand: 5, Held: 2}, []stock.Hold{held}, nil, stock.Level{OnHand: 5, Allocated: 2}},
-		{"allocates anew what was released", stock.Level{OnHand: 5}, []stock.Hold{released},
-			[]stock.Piece{{"A", "main", 2, 0}}, stock.Level{OnHand: 5, Allocated: 2}},
-		{"owes what was released and sold since", stock.Level{OnHand: 5, Held: 4}, []stock.Hold{released},
-			[]stock.Piece{{"A", "main", 2, 1}}, stock.Level{OnHand: 5, Held: 4, Allocated: 2}},
-		{"allocates an order of which it never heard", stock.Level{OnHand: 1}, nil,
-			[]stock.Piece{{"A", "main", 2, 1}}, stock.Level{OnHand: 1, Allocated: 2}},
-		{"leaves alone what a confirmation allocated before", stock.Level{OnHand: 5, Allocated: 2},
-			[]stock.Hold{released, {Order: "o", Run: stock.ConfirmedRun, State: stock.Allocated, Pieces: held.Pieces}}, nil,
-			stock.Level{OnHand: 5, Allocated: 2}},
+		{
+			"allocates anew what was released",
+			stock.Level{OnHand: 5},
+			[]stock.Hold{released},
+			[]stock.Piece{{"A", "main", 2, 0}},
+			stock.Level{OnHand: 5, Allocated: 2},
+		},
+		{
+			"owes what was released and sold since",
+			stock.Level{OnHand: 5, Held: 4},
+			[]stock.Hold{released},
+			[]stock.Piece{{"A", "main", 2, 1}},
+			stock.Level{OnHand: 5, Held: 4, Allocated: 2},
+		},
+		{
+			"allocates an order of which it never heard",
+			stock.Level{OnHand: 1},
+			nil,
+			[]stock.Piece{{"A", "main", 2, 1}},
+			stock.Level{OnHand: 1, Allocated: 2},
+		},
+		{
+			"leaves alone what a confirmation allocated before",
+			stock.Level{OnHand: 5, Allocated: 2},
+			[]stock.Hold{released, {Order: "o", Run: stock.ConfirmedRun, State: stock.Allocated, Pieces: held.Pieces}},
+			nil,
+			stock.Level{OnHand: 5, Allocated: 2},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -50,17 +50,24 @@ func Open(ctx context.Context, store *sqlstore.Store, shop string) (*App, error)
 			return err
 		}
 		if len(rates) == 0 {
-			rates = rate.Defaults()
-			for i := range rates {
-				if err := a.write(tx, &rates[i]); err != nil {
-					return err
-				}
+			if rates, err = a.begin(tx); err != nil {
+				return err
 			}
 		}
 		tx.AfterCommit(func() { a.rates.Store(&rates) })
 		return nil
 	})
 	return a, err
+}
+
+// begin stores the rates of a fresh shop.
+func (a *App) begin(tx sqlstore.Tx) ([]rate.Rate, error) {
+	for _, r := range rate.Defaults() {
+		if err := a.write(tx, &r); err != nil {
+			return nil, err
+		}
+	}
+	return a.read(tx)
 }
 
 // Rates lists the ways to send a parcel, cheapest first.

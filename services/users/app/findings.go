@@ -32,13 +32,19 @@ type Report struct {
 type rule struct{ name, query, message string }
 
 var rules = []rule{
-	{"address_has_subject", `SELECT a.id FROM addresses a LEFT JOIN subjects s ON s.id = a.subject_id WHERE s.id IS NULL`,
-		"an address of nobody; no erasure would reach it"},
+	{
+		"address_has_subject", `SELECT a.id FROM addresses a LEFT JOIN subjects s ON s.id = a.subject_id WHERE s.id IS NULL`,
+		"an address of nobody; no erasure would reach it",
+	},
 	{"subject_has_mail", `SELECT id FROM subjects WHERE email = ''`, "a subject without a mail address"},
-	{"erased_subject_is_gone", `SELECT e.subject_id FROM erased e JOIN subjects s ON s.id = e.subject_id`,
-		"was erased, and has a row"},
-	{"erased_addresses_are_gone", `SELECT a.id FROM erased e JOIN addresses a ON a.subject_id = e.subject_id`,
-		"its subject was erased, and it has a row"},
+	{
+		"erased_subject_is_gone", `SELECT e.subject_id FROM erased e JOIN subjects s ON s.id = e.subject_id`,
+		"was erased, and has a row",
+	},
+	{
+		"erased_addresses_are_gone", `SELECT a.id FROM erased e JOIN addresses a ON a.subject_id = e.subject_id`,
+		"its subject was erased, and it has a row",
+	},
 }
 
 // Findings checks every row.

@@ -35,8 +35,10 @@ func TestCheckNamesEveryFieldAtFault(t *testing.T) {
 		{"a control character", func(c *contact.Contact) { c.Address.City = "Le\x00eds" }, []string{"address.city"}},
 		{"a country that is none", func(c *contact.Contact) { c.Address.Country = "UK" }, []string{"address.country"}},
 		{"a country of three letters", func(c *contact.Contact) { c.Address.Country = "GBR" }, []string{"address.country"}},
-		{"nothing at all", func(c *contact.Contact) { *c = contact.Contact{} },
-			[]string{"email", "address.name", "address.lines", "address.city", "address.country"}},
+		{
+			"nothing at all", func(c *contact.Contact) { *c = contact.Contact{} },
+			[]string{"email", "address.name", "address.lines", "address.city", "address.country"},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -98,8 +100,10 @@ func TestDigestsTellAddressesApart(t *testing.T) {
 	text := rapid.SampledFrom([]string{"", "a", "b", "ab"})
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func() contact.Address {
-			return contact.Address{Name: text.Draw(t, "name"), Lines: rapid.SliceOfN(text, 0, 2).Draw(t, "lines"),
-				City: text.Draw(t, "city"), Region: text.Draw(t, "region"), Phone: text.Draw(t, "phone")}
+			return contact.Address{
+				Name: text.Draw(t, "name"), Lines: rapid.SliceOfN(text, 0, 2).Draw(t, "lines"),
+				City: text.Draw(t, "city"), Region: text.Draw(t, "region"), Phone: text.Draw(t, "phone"),
+			}
 		}
 		a, b := draw(), draw()
 		same := fmt.Sprintf("%q", a) == fmt.Sprintf("%q", b)

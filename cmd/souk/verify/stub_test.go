@@ -1,0 +1,233 @@
+package verify_test
+
+import (
+	"cmp"
+	_ "embed"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/seed-21071466/souk/cmd/souk/client"
+)
+
+//go:embed testdata/good.json
+var goodShop []byte
+
+// stub is a shop that only answers audits, with the rows that it was given.
+type stub struct {
+	Orders   []*orderRow         `json:"orders"`
+	Holds    []*holdRow          `json:"holds"`
+	Intents  []*intentRow        `json:"intents"`
+	Accounts []*accountRow       `json:"accounts"`
+	Runs     []*runRow           `json:"runs"`
+	Letters  []letterRow         `json:"letters"`
+	Rooms    map[string]*roomRow `json:"rooms"`
+
+	before func(path string) // what happens in the shop before it answers
+	asked  map[string]int
+}
+
+type money struct {
+	Currency string `json:"currency"`
+	Amount   string `json:"amount"`
+}
+
+type orderRow struct {
+	ID       string         `json:"order_id"`
+	State    string         `json:"state"`
+	RunState string         `json:"run_state"`
+	Total    money          `json:"total"`
+	Pieces   map[string]int `json:"pieces"`
+	Intent   string         `json:"intent_id"`
+}
+
+type lineRow struct {
+	SKU      string `json:"sku"`
+	Location string `json:"location_id"`
+	Quantity int    `json:"quantity"`
+}
+
+type holdRow struct {
+	Order string    `json:"order_id"`
+	State string    `json:"state"`
+	Lines []lineRow `json:"lines"`
+}
+
+type intentRow struct {
+	ID      string `json:"id"`
+	Order   string `json:"order_id"`
+	State   string `json:"state"`
+	Amount  money  `json:"amount"`
+	Updated string `json:"updated_at"`
+}
+
+type accountRow struct {
+	Name     string `json:"name"`
+	Balance  money  `json:"balance"`
+	Postings int    `json:"postings"`
+}
+
+type runRow struct {
+	ID      string `json:"id"`
+	Saga    string `json:"saga"`
+	Version int    `json:"version"`
+	State   string `json:"state"`
+	Step    string `json:"step"`
+	Attempt int    `json:"attempt"`
+	Error   string `json:"last_error"`
+	Started string `json:"started_at"`
+	Audit   []any  `json:"audit"`
+}
+
+type letterRow struct {
+	ID       string `json:"id"`
+	Consumer string `json:"consumer"`
+	Position int64  `json:"position"`
+	Subject  string `json:"subject"`
+	Attempts int    `json:"attempts"`
+	Reason   string `json:"reason"`
+}
+
+type findingRow struct {
+	Guarantee int    `json:"guarantee"`
+	Rule      string `json:"rule"`
+	Subject   string `json:"subject"`
+	Message   string `json:"message"`
+}
+
+type consumerRow struct {
+	Consumer string `json:"consumer"`
+	Source   string `json:"source"`
+	Position int64  `json:"position,string"`
+	Letters  int    `json:"letters"`
+}
+
+type roomRow struct {
+	Findings  []findingRow   `json:"findings"`
+	Checked   int            `json:"checked"`
+	Truncated bool           `json:"truncated"`
+	Head      int64          `json:"head,string"`
+	Consumers []*consumerRow `json:"consumers"`
+}
+
+// stubPage is the largest page of the stub, so that a small shop has several.
+const stubPage = 2
+
+func newStub(t testing.TB) *stub {
+	t.Helper()
+	s := &stub{asked: map[string]int{}}
+	if err := json.Unmarshal(goodShop, s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *stub) client(t testing.TB) *client.Client {
+	t.Helper()
+	c, err := client.New("http://shop", client.Options{HTTP: client.Local(s), Key: "key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// ServeHTTP answers as the rooms do.
+func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.asked[r.URL.Path]++
+	if s.before != nil {
+		s.before(r.URL.Path)
+	}
+	query := r.URL.Query()
+	token := query.Get("page_token")
+	at := func(i int) string { return strconv.Itoa(i) }
+	var body any
+	switch path := r.URL.Path; path {
+	case "/api/audit/orders/facts":
+		page, next := cut(s.Orders, at, token)
+		body = map[string]any{"orders": page, "next_page_token": next}
+	case "/api/audit/inventory/holds":
+		body = s.serveHolds(token)
+	case "/api/payments":
+		mine := slices.DeleteFunc(slices.Clone(s.Intents), func(i *intentRow) bool {
+			return query.Has("order_id") && i.Order != query.Get("order_id")
+		})
+		page, next := cut(mine, at, token)
+		body = map[string]any{"intents": page, "next_page_token": next}
+	case "/api/ledger/accounts":
+		body = map[string]any{"accounts": s.Accounts}
+	case "/api/runs":
+		some := slices.DeleteFunc(slices.Clone(s.Runs), func(r *runRow) bool { return r.State != query.Get("state") })
+		page, next := cut(some, at, token)
+		body = map[string]any{"runs": page, "next_page_token": next}
+	case "/api/letters/":
+		some := slices.DeleteFunc(slices.Clone(s.Letters), func(l letterRow) bool { return l.Consumer != query.Get("consumer") })
+		body = map[string]any{"letters": some}
+	default:
+		room := s.Rooms[strings.TrimPrefix(path, "/api/audit/")]
+		if room == nil {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		body = room
+	}
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// cut is the page of rows that begins at the token, a row's number.
+func cut[T any](rows []T, name func(int) string, token string) (page []T, next string) {
+	from, _ := strconv.Atoi(token)
+	from = min(from, len(rows))
+	page = rows[from:min(from+stubPage, len(rows))]
+	if from+len(page) < len(rows) {
+		next = name(from + len(page))
+	}
+	return page, next
+}
+
+// serveHolds pages by order and state, as inventory pages by order and run: rows may come and go before the cursor.
+func (s *stub) serveHolds(token string) any {
+	name := func(h *holdRow) string { return h.Order + "~" + h.State }
+	var rows []*holdRow
+	for _, h := range s.Holds {
+		if h.State != "released" && name(h) > token {
+			rows = append(rows, h)
+		}
+	}
+	slices.SortFunc(rows, func(x, y *holdRow) int { return cmp.Compare(name(x), name(y)) })
+	next := ""
+	if len(rows) > stubPage {
+		rows = rows[:stubPage]
+		next = name(rows[stubPage-1])
+	}
+	return map[string]any{"holds": rows, "next_page_token": next}
+}
+
+func (s *stub) order(id string) *orderRow {
+	return s.Orders[slices.IndexFunc(s.Orders, func(o *orderRow) bool { return o.ID == id })]
+}
+
+func (s *stub) hold(order string) *holdRow {
+	return s.Holds[slices.IndexFunc(s.Holds, func(h *holdRow) bool { return h.Order == order })]
+}
+
+func (s *stub) intent(id string) *intentRow {
+	return s.Intents[slices.IndexFunc(s.Intents, func(i *intentRow) bool { return i.ID == id })]
+}
+
+func (s *stub) find(room string, f findingRow) {
+	s.Rooms[room].Findings = append(s.Rooms[room].Findings, f)
+}
+
+func (s *stub) consumer(name string) *consumerRow {
+	for _, r := range s.Rooms {
+		for _, c := range r.Consumers {
+			if c.Consumer == name {
+				return c
+			}
+		}
+	}
+	return nil
+}
