@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/seed-21071466/souk/cmd/souk/client"
@@ -27,6 +28,7 @@ type stub struct {
 	Rooms    map[string]*roomRow `json:"rooms"`
 
 	before func(path string) // what happens in the shop before it answers
+	mu     sync.Mutex
 	asked  map[string]int
 }
 
@@ -78,7 +80,7 @@ type runRow struct {
 	Step    string `json:"step"`
 	Attempt int    `json:"attempt"`
 	Error   string `json:"last_error"`
-	Started string `json:"started_at"`
+	Started string `json:"started_at,omitempty"`
 	Audit   []any  `json:"audit"`
 }
 
@@ -136,6 +138,8 @@ func (s *stub) client(t testing.TB) *client.Client {
 
 // ServeHTTP answers as the rooms do.
 func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.asked[r.URL.Path]++
 	if s.before != nil {
 		s.before(r.URL.Path)

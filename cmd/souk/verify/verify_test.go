@@ -2,7 +2,6 @@ package verify_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -382,11 +381,4 @@ func TestRowsOfABrokenRuleAreBoundedUnlessAllAreAskedFor(t *testing.T) {
 	if n := strings.Count(all.String(), "wrong"); n != 1234 {
 		t.Errorf("%d rows with --all, want 1234", n)
 	}
-}
-
-func ExampleCheck() {
-	s := newStub(&testing.T{})
-	report, err := verify.Check(context.Background(), s.client(&testing.T{}), verify.Options{})
-	fmt.Println(report.Holds, err)
-	// Output: true <nil>
 }
