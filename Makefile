@@ -14,8 +14,8 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: bin/souk ## build the shop and serve it on http://127.0.0.1:8080
-	bin/souk serve $(ARGS)
+run: bin/souk ## build the shop and serve it, filled with a sample, on http://127.0.0.1:8080
+	bin/souk serve --sample $(ARGS)
 
 .PHONY: test
 test: needs drift lint tools ## the whole gate: needs, generated code, lint, every test with the race detector

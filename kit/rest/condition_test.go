@@ -15,8 +15,21 @@ func TestMatches(t *testing.T) {
 		list string
 		want bool
 	}{
-		{`"v1"`, true}, {`W/"v1"`, true}, {`"v0", "v1"`, true}, {`"v0" ,W/"v1" `, true}, {"*", true}, {" * ", true},
-		{"", false}, {`"v2"`, false}, {`v1`, false}, {`"v1`, false}, {`"v0",v1`, false}, {`W/`, false}, {`"`, false}, {`*, "v2"`, false}, {`"v0""v1"`, true},
+		{`"v1"`, true},
+		{`W/"v1"`, true},
+		{`"v0", "v1"`, true},
+		{`"v0" ,W/"v1" `, true},
+		{"*", true},
+		{" * ", true},
+		{"", false},
+		{`"v2"`, false},
+		{`v1`, false},
+		{`"v1`, false},
+		{`"v0",v1`, false},
+		{`W/`, false},
+		{`"`, false},
+		{`*, "v2"`, false},
+		{`"v0""v1"`, true},
 	} {
 		if got := rest.Matches(c.list, `"v1"`); got != c.want {
 			t.Errorf("%s: %v", c.list, got)

@@ -20,7 +20,6 @@ import (
 	"path/filepath"
 	"time"
 
-	catalogv1 "github.com/seed-21071466/souk/gen/souk/catalog/v1"
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/room"
@@ -76,28 +75,18 @@ func furnish(ctx context.Context, env *room.Env, store *sqlstore.Store) error {
 			return err
 		}
 	}
-	catalogv1.RegisterCatalogServer(env.RPC, &wire.Server{
+	wire.Serve(env.RPC, &wire.Server{
 		Shop: env.Shop, Catalog: app.New(store, log, shown, env.Clock), View: shown, Log: log, Bus: env.Bus,
 	})
 	if env.REST == nil {
 		return nil
 	}
-	return catalogv1.RegisterCatalogHandlerClient(ctx, env.REST.ServeMux(), catalogv1.NewCatalogClient(env.Edge(Name)))
+	return wire.ServeREST(ctx, env.REST.ServeMux(), env.Edge(Name))
 }
 
-// lagging is a bus that tells how old the oldest event is that a consumer has
-// not settled.
-type lagging interface {
-	Lag(consumer string) time.Duration
-}
-
-// lag is that of the consumer that is furthest behind.
-func lag(of any) func() time.Duration {
-	tells, ok := of.(lagging)
-	if !ok {
-		return nil
-	}
-	return func() time.Duration { return max(tells.Lag(wire.FollowsPricing), tells.Lag(wire.FollowsInventory)) }
+// lag is the age of the oldest event that one of the room's consumers has not settled.
+func lag(of *bus.Bus) func() time.Duration {
+	return func() time.Duration { return max(of.Lag(wire.FollowsPricing), of.Lag(wire.FollowsInventory)) }
 }
 
 // Close ends the room; the bus has stopped calling it.

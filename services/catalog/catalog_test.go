@@ -54,11 +54,16 @@ func (o *told) Close(context.Context) error { return o.store.Close() }
 
 func (o *told) say(t *testing.T, subject string, message proto.Message) {
 	t.Helper()
+	o.sayAt(t, time.Now(), subject, message)
+}
+
+func (o *told) sayAt(t *testing.T, at time.Time, subject string, message proto.Message) {
+	t.Helper()
 	data, err := proto.Marshal(message)
 	must(t, err)
 	must(t, o.store.Update(t.Context(), func(tx sqlstore.Tx) error {
 		_, err := o.log.Append(tx, subject, eventlog.Any, eventlog.Event{
-			Type: string(message.ProtoReflect().Descriptor().FullName()), Schema: 1, Data: data, Meta: eventlog.Meta{Time: time.Now()},
+			Type: string(message.ProtoReflect().Descriptor().FullName()), Schema: 1, Data: data, Meta: eventlog.Meta{Time: at},
 		})
 		return err
 	}))
@@ -273,4 +278,19 @@ func TestARestartKeepsWhatWasFollowedAndReplaysNothing(t *testing.T) {
 	if w.Code != 200 || w.Body.String() != before {
 		t.Errorf("after a restart: %d %s\nbefore: %s", w.Code, w.Body, before)
 	}
+}
+
+func TestWhatCannotBeFollowedMarksAnswersAsStale(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.expect(200, auth.Staff, "PUT", "/api/products/p1", mug)
+	s.pricing.sayAt(t, time.Now().Add(-time.Minute), "MUG", &pricingv1.PricesSet{Channel: "web", Prices: []*pricingv1.PriceRow{
+		{Sku: "MUG", Price: &typev1.Money{Currency: "no currency", Amount: "1.00"}, Revision: 1},
+	}})
+	for range 50 {
+		if s.expect(200, auth.Anonymous, "GET", "/api/products/p1", "")["stale"] == true {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("an event of a minute ago is not settled, and the answer does not say so")
 }

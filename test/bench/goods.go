@@ -70,10 +70,10 @@ func (s *server) post(path string, body any) error {
 	}
 	defer res.Body.Close()
 	said, err := io.ReadAll(io.LimitReader(res.Body, logShown))
-	if err != nil || res.StatusCode != http.StatusOK {
-		return fmt.Errorf("POST %s: %s: %s (%w)", path, res.Status, said, err)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("POST %s: %s: %s", path, res.Status, said)
 	}
-	return nil
+	return err
 }
 
 // picker draws products, each client with its own and always the same for the same seed.

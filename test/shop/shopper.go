@@ -43,6 +43,7 @@ func (a Answer) Text(path string) string {
 	return fmt.Sprint(at)
 }
 
+// String is the status and the body, for failures.
 func (a Answer) String() string { return fmt.Sprintf("%d %s", a.Status, a.Body) }
 
 // Request is one call of the public API.

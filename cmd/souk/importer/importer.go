@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-21071466/souk/kit/id"
 )
 
 // Bounds of an import.
@@ -197,12 +199,16 @@ func (r *run) batch(ctx context.Context, from rows) (batch []row, last bool, err
 	return batch, false, nil
 }
 
-// check finds SKUs that stood in the file before.
+// check finds what cannot be a SKU, and SKUs that stood in the file before.
 func (r *run) check(next *row) {
 	if next.fault != nil {
 		return
 	}
 	for _, v := range next.product.Variants {
+		if !id.Valid(v.SKU) {
+			next.refuse("not_a_sku", fmt.Sprintf(`a SKU is 1 to 64 letters, digits, "_", "-" and ".", not %.80q`, v.SKU))
+			return
+		}
 		hash := maphash.String(r.seed, v.SKU)
 		if _, again := r.seen[hash]; again {
 			next.refuse("repeated_sku", "the SKU "+v.SKU+" stands in the file before; the first row counts")

@@ -29,11 +29,7 @@ func (a *audit) lookAtOrders(ctx context.Context, suspected []Finding) ([]Findin
 	if suspected == nil {
 		found := a.lost()
 		for _, m := range a.books.matters {
-			wrong, moving := a.about(m)
-			found = append(found, wrong...)
-			if moving != "" && len(wrong) == 0 {
-				a.moving.add(moving, m.id)
-			}
+			found = append(found, a.judged(m)...)
 		}
 		slices.SortFunc(found, func(x, y Finding) int { return strings.Compare(x.Subject, y.Subject) })
 		return found, nil
@@ -47,10 +43,18 @@ func (a *audit) lookAtOrders(ctx context.Context, suspected []Finding) ([]Findin
 	}
 	found := a.lost()
 	for order := range orders {
-		wrong, _ := a.about(a.books.of(order))
-		found = append(found, wrong...)
+		found = append(found, a.judged(a.books.of(order))...)
 	}
 	return found, nil
+}
+
+// judged is what is wrong with one order; if nothing is and it cannot be judged whole, it is counted as in flight.
+func (a *audit) judged(m *matter) []Finding {
+	wrong, moving := a.about(m)
+	if moving != "" && len(wrong) == 0 {
+		a.moving.add(moving, m.id)
+	}
+	return wrong
 }
 
 // reread reads some orders and all that belongs to them again.
@@ -258,13 +262,19 @@ func written(pieces map[string]int) string {
 	return strings.Join(list, ", ")
 }
 
+// namedMax bounds the payments that one message names.
+const namedMax = 5
+
 func join(intents []intent) string {
 	if len(intents) == 0 {
 		return "there is none"
 	}
 	var list []string
-	for _, i := range intents {
+	for _, i := range intents[:min(len(intents), namedMax)] {
 		list = append(list, i.id+" "+i.state)
+	}
+	if len(intents) > namedMax {
+		list = append(list, thousands(len(intents)-namedMax)+" more")
 	}
 	return strings.Join(list, ", ")
 }

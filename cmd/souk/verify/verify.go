@@ -56,8 +56,10 @@ func Check(ctx context.Context, shop *client.Client, o Options) (*Report, error)
 	if o.Progress == nil {
 		o.Progress = func(string, int) {}
 	}
-	a := &audit{shop: shop, options: o, began: time.Now(), books: newBooks(),
-		rooms: map[string]*room{}, letters: map[string]string{}, moving: flights{}}
+	a := &audit{
+		shop: shop, options: o, began: time.Now(), books: newBooks(),
+		rooms: map[string]*room{}, letters: map[string]string{}, moving: flights{},
+	}
 	if err := a.read(ctx); err != nil {
 		return nil, fmt.Errorf("check the books of %s: %w", shop.Address(), err)
 	}

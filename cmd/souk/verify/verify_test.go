@@ -239,6 +239,19 @@ var moving = []struct {
 			s.Accounts[0].Balance.Amount, s.Accounts[2].Balance.Amount = "18.50", "-18.50"
 		})
 	}, ""},
+	{"payments never stop coming", func(s *stub) {
+		n := 0
+		s.before = func(asked string) {
+			if asked != ledger && asked != intents {
+				return
+			}
+			n++
+			order, pay := fmt.Sprintf("ord_9%03d", n), fmt.Sprintf("pay_9%03d", n)
+			s.Orders = append(s.Orders, &orderRow{order, "pending", "running", money{"GBP", "1.00"}, map[string]int{"A": 1}, ""})
+			s.Intents = append(s.Intents, &intentRow{pay, order, "authorized", money{"GBP", "1.00"}, "2026-01-01T00:00:08Z"})
+			s.Accounts[0].Balance.Amount, s.Accounts[2].Balance.Amount = fmt.Sprintf("%d.50", 17+n), fmt.Sprintf("-%d.50", 17+n)
+		}
+	}, ""},
 	{"an order is undone after its hold was read", func(s *stub) {
 		s.after("/api/runs", 1, func() {
 			s.order("ord_6").RunState, s.hold("ord_6").State, s.intent("pay_6").State = "done", "released", "voided"

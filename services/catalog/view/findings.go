@@ -200,14 +200,22 @@ func expectedShelves(p product.Product, paths map[string]string) []string {
 // auditOrphans finds rows whose product or category is gone.
 func auditOrphans(tx sqlstore.Tx, f *Findings) error {
 	for _, rule := range []struct{ name, message, query string }{
-		{"sku_has_a_product", "the SKU belongs to no product",
-			`SELECT sku FROM variants WHERE product_id NOT IN (SELECT id FROM products) ORDER BY sku LIMIT ?`},
-		{"list_has_a_product", "the list shows a product that does not exist",
-			`SELECT product_id FROM listed WHERE product_id NOT IN (SELECT id FROM products) ORDER BY product_id LIMIT ?`},
-		{"shelf_has_a_listed_product", "a shelf holds a product that is not listed",
-			`SELECT DISTINCT product_id FROM shelves WHERE product_id NOT IN (SELECT product_id FROM listed) ORDER BY product_id LIMIT ?`},
-		{"product_has_its_categories", "the product names a category that does not exist",
-			`SELECT DISTINCT product_id FROM product_categories WHERE category_id NOT IN (SELECT id FROM categories) ORDER BY product_id LIMIT ?`},
+		{
+			"sku_has_a_product", "the SKU belongs to no product",
+			`SELECT sku FROM variants WHERE product_id NOT IN (SELECT id FROM products) ORDER BY sku LIMIT ?`,
+		},
+		{
+			"list_has_a_product", "the list shows a product that does not exist",
+			`SELECT product_id FROM listed WHERE product_id NOT IN (SELECT id FROM products) ORDER BY product_id LIMIT ?`,
+		},
+		{
+			"shelf_has_a_listed_product", "a shelf holds a product that is not listed",
+			`SELECT DISTINCT product_id FROM shelves WHERE product_id NOT IN (SELECT product_id FROM listed) ORDER BY product_id LIMIT ?`,
+		},
+		{
+			"product_has_its_categories", "the product names a category that does not exist",
+			`SELECT DISTINCT product_id FROM product_categories WHERE category_id NOT IN (SELECT id FROM categories) ORDER BY product_id LIMIT ?`,
+		},
 	} {
 		if err := auditRule(tx, f, rule.name, rule.message, rule.query); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	catalogv1 "github.com/seed-21071466/souk/gen/souk/catalog/v1"
 	typev1 "github.com/seed-21071466/souk/gen/souk/type/v1"
 	"github.com/seed-21071466/souk/money"
+	"github.com/seed-21071466/souk/money/protomoney"
 	"github.com/seed-21071466/souk/services/catalog/product"
 	"github.com/seed-21071466/souk/services/catalog/view"
 )
@@ -103,7 +104,7 @@ func moneyOut(m *money.Money) *typev1.Money {
 	if m == nil {
 		return nil
 	}
-	return &typev1.Money{Currency: m.Currency, Amount: m.Format()}
+	return protomoney.From(*m)
 }
 
 // pieces fits a sum over variants into the contract's 32 bits.

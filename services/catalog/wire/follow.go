@@ -11,7 +11,7 @@ import (
 	pricingv1 "github.com/seed-21071466/souk/gen/souk/pricing/v1"
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/sqlstore"
-	"github.com/seed-21071466/souk/money"
+	"github.com/seed-21071466/souk/money/protomoney"
 	"github.com/seed-21071466/souk/services/catalog/view"
 )
 
@@ -42,7 +42,7 @@ func pricesSet(v *view.View) bus.Handler {
 		}
 		prices := make([]view.Price, len(set.GetPrices()))
 		for i, row := range set.GetPrices() {
-			amount, err := money.Parse(row.GetPrice().GetAmount(), row.GetPrice().GetCurrency())
+			amount, err := protomoney.To(row.GetPrice())
 			if err != nil {
 				return fmt.Errorf("read the price of %s in %s: %w", row.GetSku(), ev.ID, err)
 			}

@@ -7,7 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
 	catalogv1 "github.com/seed-21071466/souk/gen/souk/catalog/v1"
@@ -42,6 +44,14 @@ type Server struct {
 	View    *view.View
 	Log     *eventlog.Log
 	Bus     *bus.Bus // tells where the room's consumers stand
+}
+
+// Serve registers the service.
+func Serve(at grpc.ServiceRegistrar, s *Server) { catalogv1.RegisterCatalogServer(at, s) }
+
+// ServeREST serves the contract's REST over a connection of the front door.
+func ServeREST(ctx context.Context, mux *runtime.ServeMux, edge grpc.ClientConnInterface) error {
+	return catalogv1.RegisterCatalogHandlerClient(ctx, mux, catalogv1.NewCatalogClient(edge))
 }
 
 // ListProducts answers from what the front door kept as long as nothing that

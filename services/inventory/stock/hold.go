@@ -40,7 +40,7 @@ func (h Hold) Again() ([]Piece, error) {
 	if h.State.Live() {
 		return h.Pieces, nil
 	}
-	return nil, problem.New(problem.Conflict, "canceled", "the hold of order "+h.Order+" was released; this run cannot hold again")
+	return nil, problem.New(problem.Conflict, "hold_canceled", "the hold of order "+h.Order+" was released; this run cannot hold again")
 }
 
 // Outcome is what a release found.

@@ -26,67 +26,69 @@ func at(location string, onHand int) stock.Level {
 	return stock.Level{Location: location, OnHand: onHand}
 }
 
+var twoShelves = []stock.Level{at("near", 3), at("far", 5)}
+
+var holds = []struct {
+	name  string
+	item  stock.Item
+	lines []stock.Line
+	want  []stock.Piece
+	left  string // of the violation; "" when held
+}{
+	{
+		"takes from the first location that has it",
+		stock.Item{SKU: "A", Levels: twoShelves},
+		[]stock.Line{{"A", 2}},
+		[]stock.Piece{{"A", "near", 2, 0}},
+		"",
+	},
+	{
+		"goes on to the next location",
+		stock.Item{SKU: "A", Levels: twoShelves},
+		[]stock.Line{{"A", 7}},
+		[]stock.Piece{{"A", "near", 3, 0}, {"A", "far", 4, 0}},
+		"",
+	},
+	{
+		"merges lines that name the same SKU",
+		stock.Item{SKU: "A", Levels: []stock.Level{at("near", 3)}},
+		[]stock.Line{{"A", 2}, {"A", 2}},
+		nil, "only 3 left",
+	},
+	{"refuses what no location has", stock.Item{SKU: "A", Levels: twoShelves}, []stock.Line{{"A", 9}}, nil, "only 8 left"},
+	{"refuses a SKU that nobody has heard of", stock.Item{SKU: "B"}, []stock.Line{{"A", 1}}, nil, "none left"},
+	{
+		"sells nothing that another location owes",
+		stock.Item{SKU: "A", Levels: []stock.Level{
+			{Location: "near", OnHand: 1, Held: 3}, at("far", 5),
+		}},
+		[]stock.Line{{"A", 4}},
+		nil, "only 3 left",
+	},
+	{
+		"owes a backorder at the first location",
+		stock.Item{SKU: "A", Policy: stock.Policy{Backorder: true}, Levels: twoShelves},
+		[]stock.Line{{"A", 10}},
+		[]stock.Piece{{"A", "near", 5, 2}, {"A", "far", 5, 0}},
+		"",
+	},
+	{
+		"owes a backorder of what was never here at the main location",
+		stock.Item{SKU: "A", Policy: stock.Policy{Backorder: true}},
+		[]stock.Line{{"A", 2}},
+		[]stock.Piece{{"A", stock.Main, 2, 2}},
+		"",
+	},
+	{
+		"keeps the limit of a backorder",
+		stock.Item{SKU: "A", Policy: stock.Policy{true, 2}, Levels: []stock.Level{at("near", 1)}},
+		[]stock.Line{{"A", 4}},
+		nil, "only 3 left",
+	},
+}
+
 func TestHold(t *testing.T) {
-	two := []stock.Level{at("near", 3), at("far", 5)}
-	cases := []struct {
-		name  string
-		item  stock.Item
-		lines []stock.Line
-		want  []stock.Piece
-		left  string // of the violation; "" when held
-	}{
-		{
-			"takes from the first location that has it",
-			stock.Item{SKU: "A", Levels: two},
-			[]stock.Line{{"A", 2}},
-			[]stock.Piece{{"A", "near", 2, 0}},
-			"",
-		},
-		{
-			"goes on to the next location",
-			stock.Item{SKU: "A", Levels: two},
-			[]stock.Line{{"A", 7}},
-			[]stock.Piece{{"A", "near", 3, 0}, {"A", "far", 4, 0}},
-			"",
-		},
-		{
-			"merges lines that name the same SKU",
-			stock.Item{SKU: "A", Levels: []stock.Level{at("near", 3)}},
-			[]stock.Line{{"A", 2}, {"A", 2}},
-			nil, "only 3 left",
-		},
-		{"refuses what no location has", stock.Item{SKU: "A", Levels: two}, []stock.Line{{"A", 9}}, nil, "only 8 left"},
-		{"refuses a SKU that nobody has heard of", stock.Item{SKU: "B"}, []stock.Line{{"A", 1}}, nil, "none left"},
-		{
-			"sells nothing that another location owes",
-			stock.Item{SKU: "A", Levels: []stock.Level{
-				{Location: "near", OnHand: 1, Held: 3}, at("far", 5),
-			}},
-			[]stock.Line{{"A", 4}},
-			nil, "only 3 left",
-		},
-		{
-			"owes a backorder at the first location",
-			stock.Item{SKU: "A", Policy: stock.Policy{Backorder: true}, Levels: two},
-			[]stock.Line{{"A", 10}},
-			[]stock.Piece{{"A", "near", 5, 2}, {"A", "far", 5, 0}},
-			"",
-		},
-		{
-			"owes a backorder of what was never here at the main location",
-			stock.Item{SKU: "A", Policy: stock.Policy{Backorder: true}},
-			[]stock.Line{{"A", 2}},
-			[]stock.Piece{{"A", stock.Main, 2, 2}},
-			"",
-		},
-		{
-			"keeps the limit of a backorder",
-			stock.Item{SKU: "A", Policy: stock.Policy{true, 2}, Levels: []stock.Level{at("near", 1)}},
-			[]stock.Line{{"A", 4}},
-			nil, "only 3 left",
-		},
-	}
-	for _, c := range cases {
+	for _, c := range holds {
 		t.Run(c.name, func(t *testing.T) {
 			s := shelf(c.item)
 			got, err := s.Hold(c.lines)

@@ -152,8 +152,14 @@ func TestAnyOrderOfFactsIsDecidedOnceAndLeavesNothingBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		fact := rapid.SampledFrom([]order.Event{
-			order.StockHeld{Attempt: 1}, order.StockRefused{}, order.Authorized{IntentID: "pay_1"}, order.Declined{IntentID: "pay_1"},
-			order.Unknown{IntentID: "pay_1"}, order.Undone{Step: order.StepPay, Outcome: "voided"}, order.Undone{Step: order.StepHold, Outcome: "released"}, nil,
+			order.StockHeld{Attempt: 1},
+			order.StockRefused{},
+			order.Authorized{IntentID: "pay_1"},
+			order.Declined{IntentID: "pay_1"},
+			order.Unknown{IntentID: "pay_1"},
+			order.Undone{Step: order.StepPay, Outcome: "voided"},
+			order.Undone{Step: order.StepHold, Outcome: "released"},
+			nil,
 		})
 		decisions, confirmed := 0, false
 		for i, f := range rapid.SliceOfN(fact, 1, 20).Draw(t, "facts") {

@@ -48,8 +48,10 @@ func (v *Orders) check(ctx context.Context, a *app.App, f app.Fact) (wrong []Fin
 		wrong = append(wrong, Finding{8, "totals_add_up", f.OrderID, err.Error()})
 	}
 	if f.Order.Decided() && len(f.Order.Undo) == 0 && !ended(f.RunState) {
-		wrong = append(wrong, Finding{4, "run_ends_or_is_parked", f.OrderID,
-			"the order is " + f.State + " and has nothing to undo, its run is " + f.RunState})
+		wrong = append(wrong, Finding{
+			4, "run_ends_or_is_parked", f.OrderID,
+			"the order is " + f.State + " and has nothing to undo, its run is " + f.RunState,
+		})
 	}
 	row, err := v.compare(ctx, a, f)
 	return append(wrong, row...), err

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -115,8 +116,8 @@ func (p Payments) Authorize(ctx context.Context, a app.Authorization) (order.Eve
 	switch m.State {
 	case "authorized":
 		return order.Authorized{IntentID: m.Id, Attempt: a.Attempt}, nil
-	case "declined", "failed":
-		return order.Declined{IntentID: m.Id, Attempt: a.Attempt, Code: m.DeclineCode}, nil
+	case "declined", "failed", "voided":
+		return order.Declined{IntentID: m.Id, Attempt: a.Attempt, Code: cmp.Or(m.DeclineCode, m.State)}, nil
 	case "confirming", "unknown", "canceling":
 		return order.Unknown{IntentID: m.Id, Attempt: a.Attempt}, nil
 	}

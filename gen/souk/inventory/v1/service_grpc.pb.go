@@ -57,7 +57,7 @@ type InventoryClient interface {
 	// ListLocations lists the locations by priority.
 	ListLocations(ctx context.Context, in *ListLocationsRequest, opts ...grpc.CallOption) (*ListLocationsResponse, error)
 	// Hold takes all lines of an order off what is available, or refuses with 409 sold_out that names each short line.
-	// Heard again for the same order and run it answers as the first time; after a tombstone it is refused.
+	// Heard again for the same order and run it answers as the first time; after a tombstone it is refused with 409 hold_canceled.
 	Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (*HoldResponse, error)
 	// Release ends an order's hold; one that finds none leaves a tombstone that refuses a later Hold of that run.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
@@ -218,7 +218,7 @@ type InventoryServer interface {
 	// ListLocations lists the locations by priority.
 	ListLocations(context.Context, *ListLocationsRequest) (*ListLocationsResponse, error)
 	// Hold takes all lines of an order off what is available, or refuses with 409 sold_out that names each short line.
-	// Heard again for the same order and run it answers as the first time; after a tombstone it is refused.
+	// Heard again for the same order and run it answers as the first time; after a tombstone it is refused with 409 hold_canceled.
 	Hold(context.Context, *HoldRequest) (*HoldResponse, error)
 	// Release ends an order's hold; one that finds none leaves a tombstone that refuses a later Hold of that run.
 	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
