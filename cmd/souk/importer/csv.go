@@ -131,12 +131,17 @@ func (c *csvRows) next() (row, error) {
 		if n == 0 && how == complete {
 			return row{}, io.EOF
 		}
-		if how == complete && len(c.fields) == 1 && strings.TrimSpace(c.fields[0]) == "" {
+		if how == complete && blank(c.fields) {
 			c.in.take(n)
 			continue
 		}
 		return c.row(n, how)
 	}
+}
+
+// blank is a row as spreadsheets leave behind a table: ",,,".
+func blank(fields []string) bool {
+	return !slices.ContainsFunc(fields, func(field string) bool { return strings.TrimSpace(field) != "" })
 }
 
 // row makes a row of a record. One whose quotes are at fault ends with its

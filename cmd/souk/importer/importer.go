@@ -1,6 +1,6 @@
 // Package importer brings a catalogue file into a shop through its public API
-// alone. It streams: memory does not grow with the file but for 16 bytes a
-// SKU, by which a repeated one is noticed.
+// alone. It streams: memory does not grow with the file but for a hash of each
+// SKU, by which a repeated one is noticed (a million rows take about 100 MB).
 //
 //	file ─▶ rows ─▶ batches ─▶ products, then prices, then stock   (up to Parallel at once)
 //	          │         └──────── refused rows ─┐

@@ -72,7 +72,7 @@ func TestABadRowIsQuarantinedWithItsLineAndReason(t *testing.T) {
 		{"a SKU with a space", "X Y,Mug,1.00,1\n", 2, "not_a_sku"},
 		{"what the shop refuses", "REFUSED,Mug,1.00,1\n", 2, "invalid_request"},
 		{"a stock that the shop refuses", "UNCOUNTABLE,Mug,1.00,1\n", 2, "invalid_request"},
-		{"lines are counted through blank ones and quoted ones", "\r\n\nY,\"Mu\r\ng\",1.00,1\r\nX,,1,1\r\n", 6, "title_required"},
+		{"lines are counted through blank ones and quoted ones", "\r\n,,,\nY,\"Mu\r\ng\",1.00,1\r\nX,,1,1\r\n", 6, "title_required"},
 		{"a row beyond the bound", "X,\"" + strings.Repeat("m", RecordMax) + "\",1,1\n", 2, "row_too_long"},
 		{"a row beyond the bound in lines", "X,\"" + strings.Repeat(strings.Repeat("line ", 200)+"\n", RecordMax/1000) + "\",1,1\n", 2, "broken_quotes"},
 	} {

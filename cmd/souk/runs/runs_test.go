@@ -100,10 +100,14 @@ func TestCommands(t *testing.T) {
 			"LETTER               SUBJECT  EVENT                          SINCE                 ATTEMPTS  REASON\n" +
 			"inventory.orders:17  ord_1    souk.orders.v1.OrderConfirmed  2026-01-01 00:00:00Z  8         no such location\n" +
 			"inventory.orders:19  ord_1    souk.orders.v1.OrderPlaced     2026-01-01 00:00:01Z  –         waits behind another of its subject\n"},
-		{"redrive tells what failed again", "runs redrive inventory.orders:17 --reason mended", "POST /api/letters/inventory.orders:17/redrive?reason=mended",
-			"1 handled, 1 left.\ninventory.orders:19 failed again: still no such location\n"},
-		{"skip a letter", "runs skip-letter inventory.orders:17 --reason void", "POST /api/letters/inventory.orders:17/skip?reason=void",
-			"inventory.orders:17 is skipped: its effect never happens.\n"},
+		{
+			"redrive tells what failed again", "runs redrive inventory.orders:17 --reason mended", "POST /api/letters/inventory.orders:17/redrive?reason=mended",
+			"1 handled, 1 left.\ninventory.orders:19 failed again: still no such location\n",
+		},
+		{
+			"skip a letter", "runs skip-letter inventory.orders:17 --reason void", "POST /api/letters/inventory.orders:17/skip?reason=void",
+			"inventory.orders:17 is skipped: its effect never happens.\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

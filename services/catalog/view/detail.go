@@ -78,33 +78,3 @@ func (v *View) offers(tx sqlstore.Tx, id, channel, currency string) (offers []Of
 	}
 	return offers, rows.Err()
 }
-
-// Variant is what other rooms need of a SKU.
-type Variant struct {
-	SKU, ProductID, Title, TaxClass string
-	WeightGrams                     int32
-	Active                          bool // it may be sold
-}
-
-// Variants reads the SKUs that exist, in the order asked.
-func (v *View) Variants(ctx context.Context, skus []string) (found []Variant, err error) {
-	err = v.store.View(ctx, func(tx sqlstore.Tx) error {
-		found = make([]Variant, 0, len(skus))
-		for _, sku := range skus {
-			one, status := Variant{SKU: sku}, ""
-			err := tx.QueryRow(`SELECT v.product_id, v.title, v.tax_class, v.weight_grams, p.status
-				FROM variants v JOIN products p ON p.id = v.product_id WHERE v.sku = ?`, sku).
-				Scan(&one.ProductID, &one.Title, &one.TaxClass, &one.WeightGrams, &status)
-			if errors.Is(err, sqlstore.ErrNoRows) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			one.Active = status == product.Active
-			found = append(found, one)
-		}
-		return nil
-	})
-	return found, err
-}

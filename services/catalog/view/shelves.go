@@ -29,6 +29,7 @@ func (v *View) Placed(tx sqlstore.Tx, before *product.Product, after product.Pro
 		v.versions.product(after.ID).bumpNow()
 		v.versions.product(after.Handle).bumpNow()
 		v.versions.lists.bumpNow()
+		v.variants.changes.Add(1)
 	})
 	return nil
 }

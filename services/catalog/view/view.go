@@ -34,6 +34,7 @@ type View struct {
 	clock    clock.Clock
 	lag      func() time.Duration
 	versions versions
+	variants variants
 	stale    atomic.Bool
 	staleAt  atomic.Int64 // unix nanoseconds at which stale was found out
 	next     atomic.Int64 // unix microseconds at which a price begins or ends to hold; never: MaxInt64

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -286,6 +287,61 @@ func TestTagsChangeWithWhatIsShownAndNotMoreThanNeeded(t *testing.T) {
 	s.lag = 0
 	s.clock.Advance(view.Settle)
 	expect(t, "until it has caught up", s.ListTag(), list)
+}
+
+func TestVariantsAreKeptUntilAProductChanges(t *testing.T) {
+	s := fresh(t)
+	s.put(t, thing("mug", "Mug"))
+	title := func() string {
+		found, err := s.Variants(t.Context(), []string{"sku-mug", "sku-jug"})
+		must(t, err)
+		titles := ""
+		for _, v := range found {
+			titles += fmt.Sprint(v.Title, v.Active, " ")
+		}
+		return titles
+	}
+	one := func() string {
+		found, err := s.Variants(t.Context(), []string{"sku-mug"})
+		must(t, err)
+		return fmt.Sprint(found[0].Title, found[0].Active)
+	}
+	expect(t, "at first", title()+one()+one(), "Mugtrue MugtrueMugtrue")
+	s.put(t, thing("jug", "Jug"), thing("mug", "Big Mug"))
+	expect(t, "after a change", title()+one(), "Big Mugtrue Jugtrue Big Mugtrue")
+	_, err := s.Archive(t.Context(), eventlog.Meta{}, "mug")
+	must(t, err)
+	expect(t, "off the shelf", title()+one(), "Big Mugfalse Jugtrue Big Mugfalse")
+}
+
+func TestAReaderNeverSeesLessThanItsTagSays(t *testing.T) {
+	s := fresh(t)
+	s.put(t, thing("mug", "Mug"))
+	var done sync.WaitGroup
+	for range 4 {
+		done.Go(func() {
+			shown := map[string]int64{} // by tag, the least that may be shown
+			for range 200 {
+				tag := s.DetailTag("mug")
+				_, offers, err := s.Detail(t.Context(), "mug", "web", "", false)
+				if err != nil || offers[0].Available < shown[tag] {
+					t.Errorf("tag %s showed %d and now %v, %v", tag, shown[tag], offers, err)
+					return
+				}
+				shown[tag] = offers[0].Available
+			}
+		})
+	}
+	for i := range int32(100) {
+		s.stock(t, view.Stock{SKU: "sku-mug", Available: i, Revision: int64(i + 1)})
+		s.clock.Advance(view.Settle / 3)
+	}
+	done.Wait()
+	s.clock.Advance(view.Settle)
+	before := s.DetailTag("mug")
+	s.stock(t, view.Stock{SKU: "sku-mug", Available: 0, Revision: 1000})
+	s.clock.Advance(view.Settle)
+	expect(t, "a change after all that shows", s.DetailTag("mug") != before, true)
 }
 
 func TestFindingsNameAPlantedViolation(t *testing.T) {

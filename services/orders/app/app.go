@@ -94,31 +94,42 @@ func (a *App) Load(ctx context.Context, orderID string) (o order.Order, err erro
 }
 
 func (a *App) fold(tx sqlstore.Tx, orderID string) (order.Order, error) {
+	o, _, err := a.read(tx, orderID)
+	return o, err
+}
+
+// read folds an order's stream and says of whose making it is.
+func (a *App) read(tx sqlstore.Tx, orderID string) (o order.Order, placed eventlog.Meta, err error) {
 	recorded, err := a.Log.Stream(tx, orderID, 0, EventsMax)
 	if err != nil {
-		return order.Order{}, fmt.Errorf("read order %s: %w", orderID, err)
+		return o, placed, fmt.Errorf("read order %s: %w", orderID, err)
 	}
-	var o order.Order
 	for _, r := range recorded {
 		e, err := Decode(r.Type, r.Schema, r.Data)
 		if err != nil {
-			return order.Order{}, fmt.Errorf("read order %s at version %d: %w", orderID, r.Version, err)
+			return order.Order{}, placed, fmt.Errorf("read order %s at version %d: %w", orderID, r.Version, err)
 		}
 		if err := o.Evolve(e); err != nil {
-			return order.Order{}, err
+			return order.Order{}, placed, err
 		}
 	}
-	return o, nil
+	if len(recorded) > 0 {
+		placed = recorded[0].Meta
+	}
+	return o, placed, nil
 }
 
 // decision computes what happens to an order as it stands.
 type decision func(o *order.Order) ([]order.Event, error)
 
-// decide appends what a decision gives to the stream of an order that the caller
-// knows as it stood; when the stream has moved on, the order is folded anew and the
-// decision is taken again. The run and the stored answer follow in the same transaction.
-func (a *App) decide(tx sqlstore.Tx, known order.Order, meta eventlog.Meta, d decision) (order.Order, error) {
-	o, err := a.try(tx, known, meta, d)
+// decideSince is decide for an order that the caller knows as it stood before this
+// transaction. When its stream has moved on, also where the decision says nothing new,
+// the order is folded anew and the decision is taken again.
+func (a *App) decideSince(tx sqlstore.Tx, known order.Order, meta eventlog.Meta, d decision) (order.Order, error) {
+	o, err := a.decide(tx, known, meta, d)
+	if err == nil && o.Version == known.Version {
+		_, err = a.Log.Append(tx, o.ID, o.Version)
+	}
 	var conflict *eventlog.ConflictError
 	if !errors.As(err, &conflict) {
 		return o, err
@@ -126,15 +137,18 @@ func (a *App) decide(tx sqlstore.Tx, known order.Order, meta eventlog.Meta, d de
 	if known, err = a.fold(tx, known.ID); err != nil {
 		return known, err
 	}
-	return a.try(tx, known, meta, d)
+	return a.decide(tx, known, meta, d)
 }
 
-func (a *App) try(tx sqlstore.Tx, o order.Order, meta eventlog.Meta, d decision) (order.Order, error) {
+// decide appends what a decision gives to the stream of an order as it stands. The
+// stored answer follows in the same transaction.
+func (a *App) decide(tx sqlstore.Tx, o order.Order, meta eventlog.Meta, d decision) (order.Order, error) {
 	before := o.Status
 	decided, err := d(&o)
 	if err != nil || len(decided) == 0 {
 		return o, err
 	}
+	meta.Time = a.Clock.Now()
 	events := make([]eventlog.Event, len(decided))
 	version := o.Version
 	for i, e := range decided {
@@ -170,7 +184,7 @@ func (a *App) settle(tx sqlstore.Tx, o order.Order) error {
 		return err
 	}
 	if o.Status == order.Rejected {
-		if _, err := tx.Exec(`DELETE FROM live_carts WHERE shop = ? AND cart_id = ? AND order_id = ?`, a.Shop, o.CartID, o.ID); err != nil {
+		if err := a.freeCart(tx, o); err != nil {
 			return err
 		}
 	}

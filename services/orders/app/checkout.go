@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/saga"
@@ -19,8 +20,9 @@ import (
 )
 
 const (
-	checkoutMethod  = "checkout"       // the method under which idempotency keys are kept
-	checkoutWaitMax = 10 * time.Second // how long a checkout waits for its decision
+	checkoutMethod  = "checkout"             // the method under which idempotency keys are kept
+	checkoutWaitMax = 9 * time.Second        // how long a checkout waits for its decision
+	answerTime      = 500 * time.Millisecond // what is left of the caller's own deadline to answer in
 	deadlineDefault = checkout.DeadlineOfOrders
 	retryInProgress = time.Second // when to ask again about a request in progress
 	tokenMax        = 200         // length of a payment token
@@ -55,11 +57,11 @@ func (a *App) Checkout(ctx context.Context, p auth.Principal, c Command) (Answer
 		return answer, err
 	}
 	cart, err := a.Carts.ForCheckout(ctx, c.CartID)
-	if err != nil {
-		return Answer{}, a.explain(ctx, c.CartID, err)
+	if err == nil {
+		err = c.expects(cart)
 	}
-	if err := c.expects(cart); err != nil {
-		return Answer{}, err
+	if err != nil {
+		return a.explain(ctx, c, err)
 	}
 	return a.placeAndWait(ctx, c, cart)
 }
@@ -70,6 +72,8 @@ func (c *Command) check() error {
 		return problem.Field("payment.token", "required", "say how it is paid: the provider's token of the means of payment")
 	case len(c.Token) > tokenMax:
 		return problem.Field("payment.token", "too_long", fmt.Sprintf("at most %d characters", tokenMax))
+	case c.Provider != "" && !id.Valid(c.Provider):
+		return problem.Field("payment.provider", "malformed", "name a payment provider, or none for the shop's own")
 	}
 	return nil
 }
@@ -83,20 +87,38 @@ func (c *Command) expects(cart Cart) error {
 		With("currency", total.Currency).With("total", total.Format())
 }
 
-// explain tells a shopper whose cart is empty because it was ordered which order that was.
-func (a *App) explain(ctx context.Context, cartID string, refusal error) error {
+// explain answers for a cart that cannot be ordered as it is now. Another call with
+// this key may have ordered it in between: then its answer is the answer. So may
+// another key: then the shopper is told which order that was.
+func (a *App) explain(ctx context.Context, c Command, refusal error) (Answer, error) {
+	if answer, found, err := a.replay(ctx, c.Key); found || err != nil {
+		return answer, err
+	}
 	p := problem.Of(refusal)
-	if p == nil || p.Code != "cart_incomplete" {
-		return refusal
+	if p == nil {
+		return Answer{}, refusal
 	}
-	var orderID string
-	err := a.Store.View(ctx, func(tx sqlstore.Tx) error {
-		return tx.QueryRow(`SELECT order_id FROM live_carts WHERE shop = ? AND cart_id = ?`, a.Shop, cartID).Scan(&orderID)
+	orderID, undecided, err := a.holder(ctx, c.CartID)
+	if err != nil || !undecided && (orderID == "" || p.Meta["last_order"] != orderID) {
+		return Answer{}, refusal // not ordered by us: what the cart says holds
+	}
+	return Answer{}, alreadyOrdered(c.CartID, orderID)
+}
+
+// holder is the order that last claimed a cart, "" for none.
+func (a *App) holder(ctx context.Context, cartID string) (orderID string, undecided bool, err error) {
+	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
+		err := tx.QueryRow(`SELECT order_id FROM live_carts WHERE shop = ? AND cart_id = ?`, a.Shop, cartID).Scan(&orderID)
+		if errors.Is(err, sqlstore.ErrNoRows) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		o, err := a.fold(tx, orderID)
+		undecided = !o.Decided()
+		return err
 	})
-	if err != nil || p.Meta["last_order"] != orderID {
-		return refusal // not ordered by us: what the cart says holds
-	}
-	return alreadyOrdered(cartID, orderID)
+	return orderID, undecided, err
 }
 
 func alreadyOrdered(cartID, orderID string) error {
@@ -121,13 +143,8 @@ func (a *App) placeAndWait(ctx context.Context, c Command, cart Cart) (Answer, e
 		return a.await(ctx, c.Key, taken)
 	}
 	a.kick(ctx, placed.ID)
-	timer := a.Clock.NewTimer(a.o.CheckoutWait)
-	defer timer.Stop()
-	select {
-	case o := <-ch:
+	if o, ok := a.waitFor(ctx, ch); ok {
 		return Answer{Order: o}, nil
-	case <-timer.C():
-	case <-ctx.Done():
 	}
 	o, err := order.Fold(placed)
 	return Answer{Order: o, Pending: true}, err
@@ -158,7 +175,7 @@ func (a *App) place(tx sqlstore.Tx, c Command, cart Cart, placed order.Placed) (
 	if _, err := tx.Exec(`INSERT INTO payment_tokens (order_id, token) VALUES (?, ?)`, placed.ID, c.Token); err != nil {
 		return "", err
 	}
-	_, err = a.try(tx, order.Order{Placed: order.Placed{ID: placed.ID}}, c.Meta, func(*order.Order) ([]order.Event, error) {
+	_, err = a.decide(tx, order.Order{Placed: order.Placed{ID: placed.ID}}, c.Meta, func(*order.Order) ([]order.Event, error) {
 		return order.Place(placed)
 	})
 	if err != nil {
@@ -178,8 +195,21 @@ func (a *App) claimCart(tx sqlstore.Tx, cart Cart, placed order.Placed) error {
 	case err != nil && !errors.Is(err, sqlstore.ErrNoRows):
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO live_carts (shop, cart_id, order_id) VALUES (?, ?, ?)
-		ON CONFLICT (shop, cart_id) DO UPDATE SET order_id = excluded.order_id`, a.Shop, cart.CartID, placed.ID)
+	_, err = tx.Exec(`INSERT INTO live_carts (shop, cart_id, order_id, taken_by) VALUES (?, ?, ?, ?)
+		ON CONFLICT (shop, cart_id) DO UPDATE SET order_id = excluded.order_id, taken_by = excluded.taken_by`,
+		a.Shop, cart.CartID, placed.ID, cart.LastOrderID)
+	return err
+}
+
+// freeCart gives the claim of a rejected order back to the order before it, so that a
+// call which read the cart before that one emptied it is still refused.
+func (a *App) freeCart(tx sqlstore.Tx, o order.Order) error {
+	_, err := tx.Exec(`UPDATE live_carts SET order_id = taken_by WHERE shop = ? AND cart_id = ? AND order_id = ? AND taken_by <> ''`,
+		a.Shop, o.CartID, o.ID)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`DELETE FROM live_carts WHERE shop = ? AND cart_id = ? AND order_id = ?`, a.Shop, o.CartID, o.ID)
 	return err
 }
 
@@ -207,9 +237,7 @@ func (a *App) find(ctx context.Context, key idem.Key) (state idem.State, found b
 
 // await waits for the decision of the order that an earlier call with this key has placed.
 func (a *App) await(ctx context.Context, key idem.Key, orderID string) (answer Answer, err error) {
-	waiting, cancel := context.WithTimeout(ctx, a.o.CheckoutWait)
-	defer cancel()
-	if _, ok, err := a.decided(waiting, orderID); err != nil {
+	if ok, err := a.decided(ctx, orderID); err != nil {
 		return Answer{}, err
 	} else if !ok {
 		return Answer{}, problem.Newf(problem.Conflict, "in_progress", "order %s is not decided yet; ask again with the same key", orderID).

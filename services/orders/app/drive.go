@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,7 @@ type passage struct {
 	app   *App
 	run   saga.Run
 	meta  eventlog.Meta
+	token string        // of the means of payment, while the order is undecided
 	order order.Order   // as it stands, with the facts in hand
 	base  order.Order   // as it stands in the log
 	facts []order.Event // in hand
@@ -35,49 +37,44 @@ func (a *App) Advance(ctx context.Context, run saga.Run) (saga.Run, error) {
 	if err := p.load(ctx); err != nil {
 		return run, err
 	}
-	for {
+	for p.run.State.Active() {
 		action := checkout.Next(&p.order)
 		if action == checkout.Nothing {
-			err := p.flush(ctx, time.Time{})
+			err := p.flush(ctx, a.Clock.Now())
 			return p.run, err
 		}
-		p.stand(action.Step())
+		p.run = place(p.run, &p.order, p.run.NextAt, a.Clock.Now())
 		wait, err := p.act(ctx, action)
-		if err != nil {
-			return p.run, p.failed(ctx, action, err)
-		}
-		if wait {
-			err := p.flush(ctx, p.pollAt())
+		switch {
+		case err != nil:
+			err = p.failed(ctx, action, err)
 			return p.run, err
-		}
-		if p.order.Status != p.base.Status {
-			if err := p.flush(ctx, p.app.Clock.Now()); err != nil {
+		case wait:
+			err = p.flush(ctx, p.pollAt())
+			return p.run, err
+		case p.order.Status != p.base.Status:
+			if err := p.flush(ctx, a.Clock.Now()); err != nil {
 				return p.run, err
 			}
 		}
 	}
-}
-
-// stand says at which step the run is; a new step begins with its first attempt.
-func (p *passage) stand(step string) {
-	if p.run.Step != step {
-		p.run = p.run.To(step, p.app.Clock.Now())
-	}
+	return p.run, nil
 }
 
 func (p *passage) load(ctx context.Context) error {
 	return p.app.Store.View(ctx, func(tx sqlstore.Tx) (err error) {
-		if p.base, err = p.app.fold(tx, p.run.ID); err != nil {
+		if p.base, p.meta, err = p.app.read(tx, p.run.ID); err != nil {
 			return err
 		}
-		first, err := p.app.Log.Stream(tx, p.run.ID, 0, 1)
-		if err != nil || len(first) == 0 {
-			return fmt.Errorf("advance run %s: its order was never placed: %w", p.run.ID, err)
+		if p.base.Status == order.Absent {
+			return fmt.Errorf("advance run %s: its order was never placed", p.run.ID)
 		}
 		p.order = p.base
-		p.meta = first[0].Meta
-		p.meta.Actor, p.meta.Causation = actor, fmt.Sprintf("%s/%s", p.run.Saga, p.run.ID)
-		return nil
+		p.meta.Actor, p.meta.Causation = actor, p.run.Saga+"/"+p.run.ID
+		if p.order.Decided() {
+			return nil
+		}
+		return tx.QueryRow(`SELECT token FROM payment_tokens WHERE order_id = ?`, p.order.ID).Scan(&p.token)
 	})
 }
 
@@ -116,13 +113,9 @@ func (p *passage) pay(ctx context.Context) (wait bool, err error) {
 	if expired := p.order.Expire(p.app.Clock.Now()); expired != nil {
 		return false, p.hear(nil)
 	}
-	token, err := p.token(ctx)
-	if err != nil {
-		return false, err
-	}
 	fact, err := p.app.Payments.Authorize(ctx, Authorization{
 		OrderID: p.order.ID, RunID: p.run.ID, Attempt: payAttempt, Amount: p.order.Totals.Total,
-		Currency: p.order.Currency, Provider: p.order.Provider, Token: token,
+		Currency: p.order.Currency, Provider: p.order.Provider, Token: p.token,
 	})
 	if err != nil {
 		return false, err
@@ -133,16 +126,6 @@ func (p *passage) pay(ctx context.Context) (wait bool, err error) {
 
 // payAttempt is the only attempt of an order: a decline rejects it, and paying again is a new order.
 const payAttempt = 1
-
-func (p *passage) token(ctx context.Context) (token string, err error) {
-	err = p.app.Store.View(ctx, func(tx sqlstore.Tx) error {
-		return tx.QueryRow(`SELECT token FROM payment_tokens WHERE order_id = ?`, p.order.ID).Scan(&token)
-	})
-	if err != nil {
-		return "", fmt.Errorf("read payment token of order %s: %w", p.order.ID, err)
-	}
-	return token, nil
-}
 
 func (p *passage) cancel(ctx context.Context) (wait bool, err error) {
 	outcome, done, err := p.app.Payments.Cancel(ctx, p.order.ID, p.run.ID, p.order.Rejection.Code)
@@ -182,10 +165,15 @@ func (p *passage) hear(fact order.Event) error {
 }
 
 // decision hears all facts in hand, on the order as the log has it, then looks at the clock.
+// When the log has moved on meanwhile, what was undone may have been done again since:
+// such a fact is dropped, and the room is asked once more.
 func (p *passage) decision(o *order.Order) (all []order.Event, err error) {
 	now := p.app.Clock.Now()
 	next := *o
 	for _, fact := range p.facts {
+		if _, undone := fact.(order.Undone); undone && o.Version != p.base.Version {
+			continue
+		}
 		events, err := next.Hear(fact, now)
 		if err != nil {
 			return nil, err
@@ -203,7 +191,7 @@ func (p *passage) decision(o *order.Order) (all []order.Event, err error) {
 // flush makes what is in hand durable, with the run's new place, in one transaction.
 func (p *passage) flush(ctx context.Context, next time.Time) error {
 	return p.app.Store.Update(ctx, func(tx sqlstore.Tx) error {
-		o, err := p.app.decide(tx, p.base, p.meta, p.decision)
+		o, err := p.app.decideSince(tx, p.base, p.meta, p.decision)
 		if err != nil {
 			return err
 		}
@@ -216,33 +204,48 @@ func (p *passage) flush(ctx context.Context, next time.Time) error {
 	})
 }
 
-// failed keeps what is in hand before the driver backs off or parks the run.
+// failed keeps what is in hand, also when the step has used up its time, and leaves it
+// to the driver to back off or to park the run. An order that is not decided yet is never
+// parked: a room that is away for long costs it time, until its deadline decides it.
 func (p *passage) failed(ctx context.Context, action checkout.Action, cause error) error {
-	if len(p.facts) > 0 {
-		if err := p.flush(ctx, p.app.Clock.Now()); err != nil {
-			return err
-		}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if p.order.Status == order.Pending && p.run.Attempt >= checkout.StepAttempts {
+		p.app.Logger.WarnContext(ctx, "step failed; the order waits for its deadline", "run", p.run.ID, "step", p.run.Step, "error", cause)
+		p.run.LastError = cause.Error()
+		return p.flush(ctx, p.beforeDeadline(checkout.BackoffMax))
 	}
-	return fmt.Errorf("run %s: %s: %w", p.run.ID, action, cause)
+	cause = fmt.Errorf("run %s: %s: %w", p.run.ID, action, cause)
+	if len(p.facts) == 0 {
+		return cause
+	}
+	return errors.Join(cause, p.flush(ctx, p.app.Clock.Now()))
 }
 
-// place is where a run stands by its order.
+// flushTimeout bounds the keeping of what is in hand when the step's own time is over.
+const flushTimeout = 5 * time.Second
+
+// place is where a run stands by its order; another step, or the way back, begins with its first attempt.
 func place(run saga.Run, o *order.Order, next, now time.Time) saga.Run {
-	switch {
-	case o.Status == order.Pending:
-		run.State, run.NextAt = saga.Running, next
-	case len(o.Undo) > 0:
-		run.State, run.NextAt = saga.Compensating, next
-	default:
+	action := checkout.Next(o)
+	if action == checkout.Nothing {
 		return run.End(now)
 	}
+	if run.Step != action.Step() || run.State != action.Direction() {
+		run = run.To(action.Step(), now)
+	}
+	run.State, run.NextAt, run.Resume, run.EndedAt = action.Direction(), next, "", time.Time{}
 	return run
 }
 
-// pollAt is when to look again at an unknown payment: soon at first, then less often, and at the deadline.
+// pollAt is when to look again at an unknown payment: soon at first, then less often.
 func (p *passage) pollAt() time.Time {
-	now := p.app.Clock.Now()
-	at := now.Add(checkout.PollAfter(now.Sub(p.order.PlacedAt)))
+	return p.beforeDeadline(checkout.PollAfter(p.app.Clock.Now().Sub(p.order.PlacedAt)))
+}
+
+// beforeDeadline is after a wait, or at the order's deadline if that comes first.
+func (p *passage) beforeDeadline(wait time.Duration) time.Time {
+	at := p.app.Clock.Now().Add(wait)
 	if at.After(p.order.Deadline) {
 		return p.order.Deadline
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/orders/checkout"
@@ -46,20 +47,24 @@ func (a *App) Overdue(tx sqlstore.Tx, orderID string, meta eventlog.Meta) error 
 }
 
 // follow moves the run to where its order now stands, and drives it if there is
-// something to do. What is parked stays so while something is left to undo.
+// something to do. What is parked stays so while it is still at the same step. A run
+// that has ended goes on for an effect that appeared late; one that was swept is begun anew.
 func (a *App) follow(tx sqlstore.Tx, o order.Order) error {
+	now, save := a.Clock.Now(), saga.Save
 	run, _, err := saga.Get(tx, o.ID)
-	if err != nil {
+	switch {
+	case problem.Is(err, "run_not_found") && checkout.Next(&o) == checkout.Nothing:
+		return nil
+	case problem.Is(err, "run_not_found"):
+		run, save = checkout.Definition().New(o.ID, actor, now), saga.Begin
+	case err != nil:
 		return err
 	}
-	next, now := checkout.Next(&o), a.Clock.Now()
-	if run.State == saga.Abandoned || run.State == saga.Parked && next != checkout.Nothing {
+	next := place(run, &o, now, now)
+	if run.State == saga.Parked && run.Resume == next.State && run.Step == next.Step {
 		return nil // an operator decides about it
 	}
-	if run.Step != next.Step() {
-		run = run.To(next.Step(), now)
-	}
-	if err := saga.Save(tx, place(run, &o, now, now)); err != nil {
+	if err := save(tx, next); err != nil {
 		return err
 	}
 	tx.AfterCommit(func() { a.kick(context.Background(), o.ID) })

@@ -19,61 +19,74 @@ type Resolution struct {
 	Meta   eventlog.Meta
 }
 
-// Resolve retries a parked run, skips the undoing that it is at, or abandons it.
-// Each leaves an audit row with who and why.
+// Resolve retries a parked run, skips the undoing that it is at, or abandons it, which
+// skips all that is left. Each leaves an audit row with who and why.
 func (a *App) Resolve(ctx context.Context, r Resolution) error {
-	if r.Reason == "" && r.Action != "retry" {
+	act, ok := map[string]func(sqlstore.Tx, Resolution, saga.By) error{"retry": retry, "skip": a.skip, "abandon": a.abandon}[r.Action]
+	switch {
+	case !ok:
+		return problem.Field("action", "unknown", `must be "retry", "skip" or "abandon"`)
+	case r.Reason == "" && r.Action != "retry":
 		return problem.Field("reason", "required", "say why: it is kept in the run's audit")
 	}
+	r.Meta.Reason = r.Reason
 	by := saga.By{Actor: r.Meta.Actor, Reason: r.Reason, At: a.Clock.Now()}
-	err := a.Store.Update(ctx, func(tx sqlstore.Tx) (err error) {
-		switch r.Action {
-		case "retry":
-			_, err = saga.Retry(tx, r.RunID, by)
-		case "skip":
-			err = a.skip(tx, r, by)
-		case "abandon":
-			_, err = saga.Abandon(tx, r.RunID, by)
-		default:
-			err = problem.Field("action", "unknown", `must be "retry", "skip" or "abandon"`)
-		}
-		return err
-	})
+	err := a.Store.Update(ctx, func(tx sqlstore.Tx) error { return act(tx, r, by) })
 	if err == nil {
 		a.kick(ctx, r.RunID)
 	}
 	return err
 }
 
-// skip leaves the effect that the run is undoing as it is. A step of an undecided
-// order cannot be skipped: that would confirm what was never held or paid.
-func (a *App) skip(tx sqlstore.Tx, r Resolution, by saga.By) error {
-	o, err := a.fold(tx, r.RunID)
-	if err != nil {
-		return err
-	}
-	step, err := undoing(&o)
-	if err != nil {
-		return err
-	}
-	meta := r.Meta
-	meta.Reason = r.Reason
-	_, err = a.decide(tx, o, meta, func(o *order.Order) ([]order.Event, error) { return o.SkipUndo(step) })
-	if err != nil {
-		return err
-	}
-	_, err = saga.Skip(tx, checkout.Definition(), r.RunID, by)
+func retry(tx sqlstore.Tx, r Resolution, by saga.By) error {
+	_, err := saga.Retry(tx, r.RunID, by)
 	return err
 }
 
-func undoing(o *order.Order) (order.Step, error) {
-	switch checkout.Next(o) {
-	case checkout.Cancel:
-		return order.StepPay, nil
-	case checkout.Release:
-		return order.StepHold, nil
+// skip leaves the effect that the run is undoing as it is. What comes next is for the
+// order to say: its effects need not be undone in the order of the steps.
+func (a *App) skip(tx sqlstore.Tx, r Resolution, by saga.By) error {
+	run, err := saga.Skip(tx, checkout.Definition(), r.RunID, by)
+	if err != nil {
+		return err
 	}
-	return "", problem.Newf(problem.Conflict, "not_skippable", "order %s is %s: only the undoing of a rejected order can be skipped", o.ID, o.Status)
+	o, err := a.leave(tx, r, func(o *order.Order) []order.Step { return o.Undo[:min(1, len(o.Undo))] })
+	if err != nil {
+		return err
+	}
+	return saga.Save(tx, place(run, &o, by.At, by.At))
+}
+
+// abandon leaves every effect that is still to be undone as it is.
+func (a *App) abandon(tx sqlstore.Tx, r Resolution, by saga.By) error {
+	if _, err := saga.Abandon(tx, r.RunID, by); err != nil {
+		return err
+	}
+	_, err := a.leave(tx, r, func(o *order.Order) []order.Step { return o.Undo })
+	return err
+}
+
+// leave has an order forget some of what it has to undo. Of an undecided order nothing
+// can be left out: that would confirm what was never held or paid, or block its cart for good.
+func (a *App) leave(tx sqlstore.Tx, r Resolution, which func(*order.Order) []order.Step) (order.Order, error) {
+	o, err := a.fold(tx, r.RunID)
+	if err != nil {
+		return o, err
+	}
+	if o.Status != order.Rejected {
+		return o, problem.Newf(problem.Conflict, "not_skippable",
+			"order %s is %s: only the undoing of a rejected order can be left out; retry it", o.ID, o.Status)
+	}
+	return a.decide(tx, o, r.Meta, func(o *order.Order) (skipped []order.Event, err error) {
+		for _, step := range which(o) {
+			events, err := o.SkipUndo(step)
+			if err != nil {
+				return nil, err
+			}
+			skipped = append(skipped, events...)
+		}
+		return skipped, nil
+	})
 }
 
 // Runs lists a page of runs and gives the cursor of the next.

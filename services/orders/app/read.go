@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/orders/order"
@@ -102,7 +103,7 @@ func (a *App) fact(tx sqlstore.Tx, orderID string) (Fact, error) {
 		return Fact{}, err
 	}
 	run, _, err := saga.Get(tx, orderID)
-	if err != nil {
+	if err != nil && !problem.Is(err, "run_not_found") { // an ended run is swept after a while
 		return Fact{}, err
 	}
 	f := Fact{

@@ -282,7 +282,6 @@ func (s *shop) events(orderID string) (names []string) {
 	return names
 }
 
-
 // forget removes the run of an order, as the sweep does after saga.KeepDone.
 func (s *shop) forget(orderID string) error {
 	return s.store.Update(context.Background(), func(tx sqlstore.Tx) error {

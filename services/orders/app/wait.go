@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/seed-21071466/souk/services/orders/order"
 )
@@ -53,17 +54,31 @@ func (w *waiters) wake(o order.Order) {
 	}
 }
 
-// decided waits until the order is decided or the context ends.
-func (a *App) decided(ctx context.Context, orderID string) (o order.Order, ok bool, err error) {
+// decided waits for an order to be decided; false when that takes too long.
+func (a *App) decided(ctx context.Context, orderID string) (ok bool, err error) {
 	ch, leave := a.waiters.enter(orderID)
 	defer leave()
-	if o, err = a.Load(ctx, orderID); err != nil || o.Decided() {
-		return o, err == nil, err
+	if o, err := a.Load(ctx, orderID); err != nil || o.Decided() {
+		return err == nil, err
 	}
+	_, ok = a.waitFor(ctx, ch)
+	return ok, nil
+}
+
+// waitFor waits as long as a checkout may, and not so long that the caller's own
+// deadline cuts the answer off.
+func (a *App) waitFor(ctx context.Context, decided <-chan order.Order) (o order.Order, ok bool) {
+	wait := a.o.CheckoutWait
+	if end, bounded := ctx.Deadline(); bounded {
+		wait = min(wait, max(0, time.Until(end)-answerTime))
+	}
+	timer := a.Clock.NewTimer(wait)
+	defer timer.Stop()
 	select {
-	case o = <-ch:
-		return o, true, nil
+	case o = <-decided:
+		return o, true
+	case <-timer.C():
 	case <-ctx.Done():
-		return o, false, nil
 	}
+	return o, false
 }

@@ -76,6 +76,14 @@ func Next(o *order.Order) Action {
 	return Release
 }
 
+// Direction is where a run goes by an action: on, or back.
+func (a Action) Direction() saga.State {
+	if a == Release || a == Cancel {
+		return saga.Compensating
+	}
+	return saga.Running
+}
+
 // Step is the step that an action does or undoes; the pivot when nothing is left to do.
 func (a Action) Step() string {
 	switch a {

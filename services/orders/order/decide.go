@@ -19,6 +19,9 @@ func Place(p Placed) ([]Event, error) {
 	if err := p.Balance(); err != nil {
 		return nil, err
 	}
+	if p.Totals.Total <= 0 {
+		return nil, problem.New(problem.Unprocessable, "nothing_to_pay", "an order that costs nothing cannot be placed yet")
+	}
 	return []Event{p}, nil
 }
 
@@ -71,7 +74,7 @@ func (o *Order) knows(fact Event) bool {
 	case Authorized:
 		return o.IntentID == f.IntentID && (o.Payment == PaymentAuthorized || o.Payment == PaymentVoided)
 	case Declined:
-		return o.IntentID == f.IntentID && o.Payment == PaymentDeclined
+		return o.IntentID == f.IntentID && o.Payment != PaymentNone && o.Payment != PaymentUnknown
 	case Unknown:
 		return o.IntentID == f.IntentID && o.Payment != PaymentNone
 	case Undone:
@@ -138,7 +141,8 @@ func (o *Order) SkipUndo(step Step) ([]Event, error) {
 // nothing leaves a tombstone against the late command.
 func (o *Order) rejection(why Rejection, now time.Time) []Event {
 	var undo []Step
-	if o.Payment == PaymentUnknown || o.Payment == PaymentAuthorized || why.Code == "payment_unresolved" {
+	if o.Payment == PaymentUnknown || o.Payment == PaymentAuthorized || why.Code == "payment_unresolved" ||
+		o.Payment == PaymentDeclined && o.IntentID == "" {
 		undo = append(undo, StepPay)
 	}
 	if why.Code != "sold_out" {

@@ -150,7 +150,6 @@ func (o *Order) reject(e RejectedEvent) {
 	o.Status, o.DecidedAt = Rejected, e.At
 	o.Rejection = e.Rejection
 	o.Undo = slices.Clone(e.Undo)
-	o.VoidWanted = slices.Contains(e.Undo, StepPay)
 }
 
 func (o *Order) undone(step Step, outcome string) {

@@ -78,16 +78,15 @@ type Totals struct {
 
 // Order is the state that the events of its stream fold to.
 type Order struct {
-	Placed                   // what was frozen
-	Version    int64         // events folded
-	Status     Status        // where it stands
-	Held       bool          // inventory holds its lines for us
-	Payment    PaymentStatus // what is known of the payment
-	IntentID   string        // the payment's id, once there is one
-	Rejection  Rejection     // why it was rejected
-	Undo       []Step        // effects still to be undone, in order
-	DecidedAt  time.Time     // when it was confirmed or rejected
-	VoidWanted bool          // the payment was cancelled by us; an authorization after that is undone
+	Placed                  // what was frozen
+	Version   int64         // events folded
+	Status    Status        // where it stands
+	Held      bool          // inventory holds its lines for us
+	Payment   PaymentStatus // what is known of the payment
+	IntentID  string        // the payment's id, once there is one
+	Rejection Rejection     // why it was rejected
+	Undo      []Step        // effects still to be undone, in order
+	DecidedAt time.Time     // when it was confirmed or rejected
 }
 
 // Rejection says why an order will not be.

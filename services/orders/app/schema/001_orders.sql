@@ -1,8 +1,10 @@
--- One live order per cart: the order that last claimed it.
+-- One live order per cart: the order that last claimed it, and the one whose lines had
+-- been taken out of the cart by then, '' for none. A rejection gives the claim back to it.
 CREATE TABLE live_carts (
   shop     TEXT NOT NULL,
   cart_id  TEXT NOT NULL,
   order_id TEXT NOT NULL,
+  taken_by TEXT NOT NULL,
   PRIMARY KEY (shop, cart_id)
 );
 
