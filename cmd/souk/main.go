@@ -76,12 +76,18 @@ func (c *commands) dispatch(ctx context.Context, chosen *kong.Context) error {
 		return chosen.Run()
 	}
 	asked, closed, err := reach(ctx, target)
+	if err != nil && target == &c.Verify.Target {
+		return &verify.Exit{Code: exitUnchecked, Reason: err}
+	}
 	if err != nil {
 		return err
 	}
 	chosen.Bind(asked.api, asked)
 	return errors.Join(chosen.Run(), closed())
 }
+
+// exitUnchecked is the end of a verify that could not ask the shop; 1 says that its books are broken.
+const exitUnchecked = 2
 
 // exitCode is what an error asks for, else 1.
 func exitCode(err error) int {

@@ -23,6 +23,7 @@ import (
 const (
 	drainMax    = 15 * time.Second // for requests under way when the shop is asked to stop
 	closeMax    = 20 * time.Second // for the rooms to close after that
+	gcPercent   = 200              // garbage that may pile up on the live heap, unless GOGC says otherwise: memory for speed
 	memoryLimit = 112 << 20        // soft limit of the Go heap, unless GOMEMLIMIT says otherwise
 )
 
@@ -40,6 +41,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	settings, _, err := load(c.File, c.Set)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)

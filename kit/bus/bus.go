@@ -175,6 +175,31 @@ func (b *Bus) Subscribe(c Consumer) error {
 	return nil
 }
 
+// Attach binds every consumer to its source, as Run does at first: who must not
+// serve without its consumers hears here of one that cannot follow.
+func (b *Bus) Attach(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f := range b.followers {
+		if err := b.bind(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bind attaches a consumer that is not yet; b.mu is held.
+func (b *Bus) bind(ctx context.Context, f *follower) error {
+	if f.feed != nil {
+		return nil
+	}
+	feed := b.feeds[f.Source]
+	if feed == nil {
+		return fmt.Errorf("start consumer %s: nobody publishes %q", f.Name, f.Source)
+	}
+	return f.attach(ctx, feed)
+}
+
 // Run delivers until the context ends or Close is called, and returns when no
 // handler is at work any more. A consumer whose source nobody publishes is
 // refused.
@@ -212,14 +237,8 @@ func (b *Bus) begin(ctx context.Context, stop context.CancelFunc) error {
 
 // start sets one consumer to work; b.mu is held.
 func (b *Bus) start(f *follower) error {
-	if f.feed == nil {
-		feed := b.feeds[f.Source]
-		if feed == nil {
-			return fmt.Errorf("start consumer %s: nobody publishes %q", f.Name, f.Source)
-		}
-		if err := f.attach(b.running, feed); err != nil {
-			return err
-		}
+	if err := b.bind(b.running, f); err != nil {
+		return err
 	}
 	running := b.running
 	b.work.Go(func() { f.run(running) })

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 )
 
@@ -44,7 +45,12 @@ func (b *bench) trade(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	defer func() {
+		if err != nil && s.hasEnded() {
+			err = fmt.Errorf("%w; the server has ended; it said:\n%s", err, s.lastWords())
+		}
+		err = errors.Join(err, s.stop())
+	}()
 	g, err := stock(s, b.SKUs)
 	if err != nil {
 		return err

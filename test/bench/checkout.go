@@ -9,8 +9,8 @@ import (
 const (
 	openShare   = 0.7 // of the sustained rate: strangers do not wait for each other, so some room must be left
 	openClients = 256 // who can be served at once in the open loop; the wait for a free one counts as latency
-	fillStall   = 30 * time.Second
-	fillMax     = 2 * time.Hour
+	fillMax     = time.Hour
+	fillStall   = 30 * time.Second // without a new order, after which filling is given up
 )
 
 func (b *bench) shoppers(s *server, g *goods, n int, t *tally) []client {
@@ -36,6 +36,7 @@ func (b *bench) checkouts(ctx context.Context, s *server, g *goods) (float64, er
 	}
 	b.report.add(section, "server CPU a checkout", perThing(u.server, t.whole.count()), "ms", barCPU)
 	b.report.add(section, "load generator's CPU a checkout", perThing(u.own, t.whole.count()), "ms")
+	b.report.add(section, "cores busy with other programs", u.others.Seconds()/t.length().Seconds(), "")
 	b.tellCommits(section, u, t)
 	b.report.add(section, "consumers behind at the end", u.behind, "s", barBehind)
 	b.tellLatencies(section, t)
@@ -149,14 +150,23 @@ func (b *bench) fill(ctx context.Context, s *server, g *goods) error {
 	filling, enough := context.WithTimeout(ctx, fillMax)
 	defer enough()
 	t := newTally(time.Now(), fillMax)
-	go func() {
-		defer enough()
-		for last := g.sold.Load(); filling.Err() == nil && last < int64(b.Orders); last = g.sold.Load() {
-			wait(filling, settlePoll)
-		}
-	}()
+	go func() { defer enough(); g.reach(filling, int64(b.Orders)) }()
 	closedLoop(filling, t, b.shoppers(s, g, b.Clients, t))
 	b.report.addErrors(t.errors)
+	if sold := g.sold.Load(); sold < int64(b.Orders) {
+		return fmt.Errorf("fill up to %d orders: it went no further than %d; errors: %v", b.Orders, sold, t.errors)
+	}
 	_, err := s.settle(ctx)
 	return err
+}
+
+// reach waits until so many orders have been made, or none more has been for long.
+func (g *goods) reach(ctx context.Context, n int64) {
+	last, moved := g.sold.Load(), time.Now()
+	for ctx.Err() == nil && last < n && time.Since(moved) < fillStall {
+		wait(ctx, settlePoll)
+		if sold := g.sold.Load(); sold > last {
+			last, moved = sold, time.Now()
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -42,10 +43,10 @@ func (b *bench) firstList(ctx context.Context, dir string) (took, memory float64
 	c := conn{addr: s.addr, deadline: time.Now().Add(startMax)}
 	defer c.close()
 	a, err := c.call([]byte(listRequest))
-	for ; err != nil || a.status != 200; a, err = c.call([]byte(listRequest)) {
+	for ; err != nil || !fullPage(a); a, err = c.call([]byte(listRequest)) {
 		if time.Now().After(c.deadline) || s.hasEnded() {
 			s.kill()
-			return 0, 0, fmt.Errorf("read the first list: it answers %d %s (%w)", a.status, a.body, err)
+			return 0, 0, fmt.Errorf("read the first list: error %v, status %d, %q", err, a.status, a.body)
 		}
 		time.Sleep(startPoll)
 	}
@@ -54,6 +55,11 @@ func (b *bench) firstList(ctx context.Context, dir string) (took, memory float64
 		return 0, 0, err
 	}
 	return took, memory, s.stop()
+}
+
+// fullPage tells whether an answer shows 20 products with a price.
+func fullPage(a answer) bool {
+	return a.status == 200 && bytes.Count(a.body, []byte(`"amount"`)) == pageSize
 }
 
 func median(values []float64) float64 {

@@ -54,6 +54,24 @@ func (s *server) memory(line string) (float64, error) {
 	return 0, fmt.Errorf("read the server's memory: no %s", line)
 }
 
+// allCPU is the time that this machine's cores were not idle: the columns of the first line of /proc/stat but idle and
+// waiting for the disk; those of guests are in the first already.
+func allCPU() (time.Duration, error) {
+	fields := strings.Fields(firstLine("/proc/stat"))
+	if len(fields) < 9 {
+		return 0, fmt.Errorf("read the machine's CPU time: %q is no stat", fields)
+	}
+	ticks := 0
+	for _, column := range []int{1, 2, 3, 6, 7, 8} { // user, nice, system, irq, softirq, steal
+		n, err := strconv.Atoi(fields[column])
+		if err != nil {
+			return 0, fmt.Errorf("read the machine's CPU time: %w", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / ticksPerSecond, nil
+}
+
 // ownCPU is the processor time that this program has taken.
 func ownCPU() time.Duration {
 	var u syscall.Rusage

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// snapshot is what the server and this program have used up to a moment.
+// snapshot is the processor time used up to a moment, and the server's metrics then.
 type snapshot struct {
-	server, own time.Duration
-	metrics     samples
+	server, own, all time.Duration
+	metrics          samples
 }
 
 func (s *server) snapshot() (snapshot, error) {
@@ -16,13 +16,18 @@ func (s *server) snapshot() (snapshot, error) {
 	if err != nil {
 		return snapshot{}, err
 	}
+	all, err := allCPU()
+	if err != nil {
+		return snapshot{}, err
+	}
 	server, err := s.cpu()
-	return snapshot{server, ownCPU(), metrics}, err
+	return snapshot{server, ownCPU(), all, metrics}, err
 }
 
 // used is what a window took.
 type used struct {
 	server, own time.Duration
+	others      time.Duration      // what else ran on this machine: noise
 	commits     map[string]float64 // by store
 	updates     map[string]float64 // that the commits carried
 	behind      float64            // seconds, of the slowest consumer, at the window's end
@@ -43,8 +48,9 @@ func observe(ctx context.Context, s *server, t *tally, load func()) (used, error
 	if err != nil {
 		return used{}, err
 	}
+	server, own := after.server-before.server, after.own-before.own
 	return used{
-		server: after.server - before.server, own: after.own - before.own, behind: after.metrics.behind(),
+		server: server, own: own, others: max(0, after.all-before.all-server-own), behind: after.metrics.behind(),
 		commits: grown(before, after, "souk_sqlstore_group_size_count"),
 		updates: grown(before, after, "souk_sqlstore_group_size_sum"),
 	}, ctx.Err()

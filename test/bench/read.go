@@ -7,10 +7,13 @@ import (
 )
 
 const (
+	pageSize      = 20 // as the list's request says
 	listRequest   = "GET /api/products?page_size=20 HTTP/1.1\r\nHost: souk\r\n\r\n"
 	detailRequest = "GET /api/products/%s HTTP/1.1\r\nHost: souk\r\n\r\n"
 	mixedRate     = 100.0 // checkouts a second beside the list, so that stock changes
 	mixedClients  = 32
+
+	besideCheckouts = "product list beside 100 checkouts a second"
 )
 
 // reader asks for one page after another over one connection.
@@ -83,10 +86,10 @@ func (b *bench) reads(ctx context.Context, s *server, g *goods) error {
 		}()
 		list(t)
 		<-bought
-		b.report.add("reads", "checkouts beside the next line", buyers.rate(), "/s")
+		b.report.add(besideCheckouts, "checkouts meanwhile", buyers.rate(), "/s")
 		b.report.addErrors(buyers.errors)
 	}
-	return b.read(ctx, s, fmt.Sprintf("product list beside %.0f checkouts a second", mixedRate), callList, mixed)
+	return b.read(ctx, s, besideCheckouts, callList, mixed)
 }
 
 func (b *bench) read(ctx context.Context, s *server, name string, kind call, load func(*tally)) error {
@@ -96,10 +99,11 @@ func (b *bench) read(ctx context.Context, s *server, name string, kind call, loa
 	if err != nil {
 		return err
 	}
-	b.report.add("reads", name, t.rate(), "/s", barReads)
-	b.report.add("reads", name+", p99", t.calls[kind].quantile(99), "ms")
-	b.report.add("reads", name+", server CPU a request", 1000*perThing(u.server, t.whole.count()), "µs")
-	b.report.add("reads", name+", load generator's CPU a request", 1000*perThing(u.own, t.whole.count()), "µs")
+	b.report.add(name, "sustained", t.rate(), "/s", barReads)
+	b.report.add(name, "p99", t.calls[kind].quantile(99), "ms")
+	b.report.add(name, "server CPU a request", 1000*perThing(u.server, t.whole.count()), "µs")
+	b.report.add(name, "load generator's CPU a request", 1000*perThing(u.own, t.whole.count()), "µs")
+	b.report.add(name, "cores busy with other programs", u.others.Seconds()/t.length().Seconds(), "")
 	b.report.addLatency("reads", name, t.calls[kind])
 	b.report.addErrors(t.errors)
 	return nil

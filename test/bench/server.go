@@ -136,6 +136,14 @@ func (s *server) stop() error {
 	}
 }
 
+func (s *server) lastWords() string {
+	said, err := os.ReadFile(s.log)
+	if err != nil {
+		return err.Error()
+	}
+	return tail(said)
+}
+
 // verify runs souk verify against the running server and gives its verdict.
 func (s *server) verify(ctx context.Context) (verdict string, took time.Duration) {
 	begun := time.Now()

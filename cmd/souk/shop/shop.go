@@ -92,6 +92,9 @@ func (s *Shop) open(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := s.bus.Attach(ctx); err != nil {
+		return err
+	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	failed := make(chan error, 1)
 	s.ran.Go(func() { defer cancel(); failed <- s.bus.Run(running) })

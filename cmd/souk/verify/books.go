@@ -32,7 +32,7 @@ type matter struct {
 	listed  bool   // orders has it
 	late    bool   // it was placed after the first reading
 	page    int    // of the list of orders
-	first   string // its state at the first reading, before the watermark
+	first   string // its state at the first reading
 	state   string
 	run     string
 	total   amount
@@ -246,19 +246,28 @@ func (b *books) intentOf(page *intentPage, i int) (*matter, intent) {
 	return b.of(row.OrderID), intent{row.ID, b.word(row.State), row.UpdatedAt, amount{b.word(row.Amount.Currency), row.Amount.Amount}}
 }
 
+// singlyMax is how many orders are asked for their payments one by one; for more, all payments are read.
+const singlyMax = 500
+
 // rereadIntents reads the payments of some orders again.
-func (b *books) rereadIntents(ctx context.Context, shop *client.Client, orders []string) error {
+func (a *audit) rereadIntents(ctx context.Context, orders []string) error {
+	if len(orders) > singlyMax {
+		for _, m := range a.books.matters {
+			m.intents = nil
+		}
+		return a.walkIntents(ctx, func(m *matter, i intent) { m.intents = append(m.intents, i) })
+	}
 	for _, order := range orders {
 		asked := sized()
 		asked.Set("order_id", order)
 		var page intentPage
-		if err := shop.Get(ctx, intentsPath, asked, &page); err != nil {
+		if err := a.shop.Get(ctx, intentsPath, asked, &page); err != nil {
 			return err
 		}
-		m := b.of(order)
+		m := a.books.of(order)
 		m.intents = m.intents[:0]
 		for i := range page.Intents {
-			_, one := b.intentOf(&page, i)
+			_, one := a.books.intentOf(&page, i)
 			m.intents = append(m.intents, one)
 		}
 	}

@@ -23,8 +23,15 @@ func (m *matter) settled() bool {
 	return (m.state == "confirmed" || m.state == "rejected") && m.run != "running" && m.run != "compensating"
 }
 
+// The rules that hold once a confirmation has been heard.
+const (
+	ruleAllocated = "confirmed_order_is_allocated"
+	ruleOrdered   = "allocation_is_what_was_ordered"
+)
+
 // lookAtOrders joins what the rooms say of each order. Later looks read the suspected ones again, the order itself
-// before and after the rest.
+// after the rest. Orders and the watermark were read side by side, so that a confirmation may have been seen that lies
+// behind it: before an order is called short, the watermark is moved once.
 func (a *audit) lookAtOrders(ctx context.Context, suspected []Finding) ([]Finding, error) {
 	if suspected == nil {
 		found := a.lost()
@@ -37,6 +44,12 @@ func (a *audit) lookAtOrders(ctx context.Context, suspected []Finding) ([]Findin
 	orders := map[string]bool{}
 	for _, f := range suspected {
 		orders[f.Subject] = true // every rule here is about an order
+		if !a.moved && (f.Rule == ruleAllocated || f.Rule == ruleOrdered) {
+			a.moved = true
+			if err := a.newWatermark(ctx); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if err := a.reread(ctx, slices.Sorted(maps.Keys(orders))); err != nil {
 		return nil, err
@@ -71,7 +84,7 @@ func (a *audit) reread(ctx context.Context, orders []string) error {
 		}
 	}
 	if a.here("payments") {
-		if err := a.books.rereadIntents(ctx, a.shop, orders); err != nil {
+		if err := a.rereadIntents(ctx, orders); err != nil {
 			return err
 		}
 	}
@@ -184,9 +197,9 @@ func (j *judgement) allocated(a *audit) (moving string) {
 	case j.first != "confirmed": // its confirmation may lie behind the watermark
 		return flightDecided
 	case held > 0:
-		j.broken(2, "confirmed_order_is_allocated", "%d pieces are still only held", held)
+		j.broken(2, ruleAllocated, "%d pieces are still only held", held)
 	default:
-		j.broken(2, "allocation_is_what_was_ordered", "allocated are %s, ordered %s", written(has), written(wanted(j.pieces)))
+		j.broken(2, ruleOrdered, "allocated are %s, ordered %s", written(has), written(wanted(j.pieces)))
 	}
 	return ""
 }

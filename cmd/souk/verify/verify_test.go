@@ -276,6 +276,11 @@ var moving = []struct {
 		s.hold("ord_1").State = "held"
 		s.after("/api/audit/inventory", 5, func() { c.Position, s.hold("ord_1").State = 21, "allocated" })
 	}, ""},
+	{"a confirmation was seen that lies behind the watermark, and inventory needs longer than all looks", func(s *stub) {
+		s.hold("ord_1").State = "held"
+		s.after("/api/audit/orders", 2, func() { s.Rooms["orders"].Head, s.consumer("carts.orders").Position = 21, 21 })
+		s.after("/api/audit/inventory", 15, func() { s.consumer("inventory.orders").Position, s.hold("ord_1").State = 21, "allocated" })
+	}, ""},
 	{"a room's finding was a passing one", func(s *stub) {
 		s.find("inventory", findingRow{7, "availability_is_the_rows", "A", "2 are told, the rows say 1"})
 		s.after("/api/audit/inventory", 2, func() { s.Rooms["inventory"].Findings = nil })
@@ -375,6 +380,18 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("exit %d (%v), want %d and %q in:\n%s", code, err, tt.code, tt.says, &out)
 			}
 		})
+	}
+}
+
+func TestManySuspectsAreReadTogether(t *testing.T) {
+	s := newStub(t)
+	for n := range 600 {
+		id := fmt.Sprintf("ord_9%03d", n)
+		s.Orders = append(s.Orders, &orderRow{id, "confirmed", "done", money{"GBP", "1.00"}, map[string]int{}, ""})
+	}
+	report := check(t, s, verify.Options{})
+	if n := len(report.Guarantees[2].Broken); n != 600 || s.asked[intents] > 100 {
+		t.Errorf("%d orders are called unpaid after %d requests, want 600 after less than 100", n, s.asked[intents])
 	}
 }
 

@@ -102,7 +102,7 @@ func scanLevel(found *sqlstore.Rows, shelf *stock.Shelf) error {
 	return nil
 }
 
-// saveShelf writes the SKUs and levels that changed.
+// saveShelf writes the levels that changed, and the SKUs that have a new figure.
 func (r rows) saveShelf(shelf *stock.Shelf) error {
 	var skus, levels []any
 	for _, item := range shelf.Items() {
@@ -112,7 +112,7 @@ func (r rows) saveShelf(shelf *stock.Shelf) error {
 				levels = append(levels, r.shop, item.SKU, l.Location, l.OnHand, l.Held, l.Allocated, flag(l.Known))
 			}
 		}
-		if item.Changed() || len(levels) > wrote {
+		if item.Changed() || item.Revision == 0 && len(levels) > wrote { // nothing of it was stored before
 			skus = append(skus, r.shop, item.SKU, flag(item.Policy.Backorder), item.Policy.Limit, item.Revision)
 		}
 	}

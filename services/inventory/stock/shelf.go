@@ -94,10 +94,12 @@ func (s *Shelf) Force(lines []Line) []Piece {
 	return pieces
 }
 
-// Allocate turns held pieces into allocated ones.
+// Allocate turns held pieces into allocated ones. What can be sold stays the same, so the SKU has no new figure.
 func (s *Shelf) Allocate(pieces []Piece) {
 	for _, p := range pieces {
-		s.change(p, func(l *Level) { l.hold(-p.Quantity); l.allocate(p.Quantity) })
+		level := s.Item(p.SKU).level(p.Location)
+		level.hold(-p.Quantity)
+		level.allocate(p.Quantity)
 	}
 }
 

@@ -274,11 +274,7 @@ func TestASoldOutOrderNamesTheLinesAndFreesTheCart(t *testing.T) {
 func TestAnUndecidedAnswerIsNotKept(t *testing.T) {
 	s := open(t)
 	o := s.undecided("k1")
-	waiting := make(chan error, 1)
-	go func() {
-		_, err := s.checkout("k1", "unknown")
-		waiting <- err
-	}()
+	waiting := s.callLater("k1", "unknown")
 	s.pass(time.Second, "the second call has waited", func() bool { return len(waiting) > 0 })
 	p := s.refused(<-waiting, "in_progress")
 	if p.Meta["order"] != o.ID || p.RetryAfter == 0 || p.Kind != problem.Conflict {
@@ -395,7 +391,7 @@ func TestAnUndecidedOrderIsNotParkedWhileARoomIsAway(t *testing.T) {
 		t.Run(call, func(t *testing.T) {
 			s := open(t)
 			s.away[call] = 15
-			go func() { _, _ = s.checkout("k1", "authorized") }()
+			s.callLater("k1", "authorized")
 			s.until("it has failed", func() bool { return s.asked(call) > 0 })
 			id := s.state().ID
 			s.pass(time.Second, "the run ends", s.ended(id))
@@ -409,7 +405,7 @@ func TestAnUndecidedOrderIsNotParkedWhileARoomIsAway(t *testing.T) {
 func TestARoomThatStaysAwayEndsInARejectionAtTheDeadline(t *testing.T) {
 	s := open(t)
 	s.away["pay"] = 1_000_000
-	go func() { _, _ = s.checkout("k1", "authorized") }()
+	s.callLater("k1", "authorized")
 	s.until("it has failed", func() bool { return s.asked("pay") > 0 })
 	id := s.state().ID
 	s.pass(10*time.Second, "the run ends", s.ended(id))

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,8 +46,11 @@ type shop struct {
 	app     *app.App
 	driver  *saga.Driver
 	dead    *atomic.Bool
-	updates *atomic.Int64
-	atWrite func(n int64, after bool) // told of every update
+	updates atomic.Int64
+	ctx     context.Context // of the callers in the background
+	leave   context.CancelFunc
+	callers sync.WaitGroup
+	atWrite atomic.Pointer[func(after bool)] // told of every update
 }
 
 // open begins a shop with a full cart. The driver runs.
@@ -58,13 +62,12 @@ func open(t *testing.T) *shop {
 
 // prepare is open without the driver.
 func prepare(t *testing.T) *shop {
-	s := &shop{
-		T: t, world: newWorld(), dir: t.TempDir(), clock: clock.NewFake(noon), ids: id.NewFixed(), updates: new(atomic.Int64),
-		atWrite: func(int64, bool) {},
-	}
+	s := &shop{T: t, world: newWorld(), dir: t.TempDir(), clock: clock.NewFake(noon), ids: id.NewFixed()}
+	s.onWrite(func(bool) {})
 	s.carts["crt_1"] = cart()
+	s.ctx, s.leave = context.WithCancel(context.Background())
 	s.boot()
-	t.Cleanup(s.stop)
+	t.Cleanup(s.close)
 	return s
 }
 
@@ -115,6 +118,18 @@ func (s *shop) stop() {
 	}
 }
 
+// onWrite is told before and after every update.
+func (s *shop) onWrite(do func(after bool)) { s.atWrite.Store(&do) }
+
+// close ends the test's part in the shop; twice is fine.
+func (s *shop) close() {
+	if s.ctx.Err() == nil {
+		s.leave()
+		s.callers.Wait()
+		s.stop()
+	}
+}
+
 // kill makes the process see nothing but failures from now on.
 func (s *shop) kill() { s.dead.Store(true) }
 
@@ -139,12 +154,12 @@ type mortal struct {
 
 // Update hits the hook before and after its commit.
 func (m mortal) Update(ctx context.Context, fn func(sqlstore.Tx) error) error {
-	n := m.s.updates.Add(1)
-	if m.s.atWrite(n, false); m.dead.Load() {
+	m.s.updates.Add(1)
+	if (*m.s.atWrite.Load())(false); m.dead.Load() {
 		return errDead
 	}
 	err := m.Driver.Update(ctx, fn)
-	if m.s.atWrite(n, true); m.dead.Load() {
+	if (*m.s.atWrite.Load())(true); m.dead.Load() {
 		return errDead
 	}
 	return err
@@ -176,6 +191,16 @@ func (s *shop) command(key, token, body string) app.Command {
 
 func (s *shop) checkout(key, token string) (app.Answer, error) {
 	return s.app.Checkout(context.Background(), shopper, s.command(key, token, "body"))
+}
+
+// callLater checks out in the background.
+func (s *shop) callLater(key, token string) <-chan error {
+	answer := make(chan error, 1)
+	s.callers.Go(func() {
+		_, err := s.app.Checkout(s.ctx, shopper, s.command(key, token, "body"))
+		answer <- err
+	})
+	return answer
 }
 
 // confirmed checks out and must succeed.

@@ -32,6 +32,9 @@ func (p *Placed) Balance() error {
 		if l.Quantity < 1 || l.UnitPrice < 0 {
 			return problem.Field("lines", "out_of_range", "line "+l.SKU+" has no quantity or a negative price")
 		}
+		if want := l.sum(p.Totals.TaxInclusive); l.Total != want {
+			return problem.Newf(problem.Internal, "totals_do_not_add_up", "line %s comes to %d minor units, the cart says %d", l.SKU, want, l.Total)
+		}
 		items += l.UnitPrice * int64(l.Quantity)
 		discount += l.Discount
 		tax += l.Tax
@@ -46,6 +49,15 @@ func (p *Placed) Balance() error {
 			"lines come to %d minor units in all, the cart says %d", total, t.Total)
 	}
 	return nil
+}
+
+// sum is what a line adds to the total.
+func (l *Line) sum(taxInclusive bool) int64 {
+	sum := l.UnitPrice*int64(l.Quantity) - l.Discount
+	if !taxInclusive {
+		sum += l.Tax
+	}
+	return sum
 }
 
 // Hear takes a fact, which is never refused, and answers with it and with the

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/orders/app"
@@ -38,27 +39,61 @@ func Findings(ctx context.Context, v *Orders, a *app.App) (found []Finding, chec
 		}
 		checked += len(facts)
 		if after = next; next == 0 || len(found) >= findingsMax {
-			return found[:min(len(found), findingsMax)], checked, nil
+			break
 		}
 	}
+	strays, err := v.strays(ctx, a)
+	found = append(found, strays...)
+	return found[:min(len(found), findingsMax)], checked, err
+}
+
+// strays names rows of orders that were never placed.
+func (v *Orders) strays(ctx context.Context, a *app.App) (wrong []Finding, err error) {
+	for before := ""; len(wrong) < findingsMax; {
+		page, err := v.List(ctx, Filter{}, before, auditPage)
+		if err != nil || len(page) == 0 {
+			return wrong, err
+		}
+		for i := range page {
+			o, err := a.Load(ctx, page[i].OrderID)
+			if err != nil {
+				return wrong, err
+			}
+			if o.Status == order.Absent {
+				wrong = append(wrong, Finding{7, "order_view_is_fold", page[i].OrderID, "the list has it, it was never placed"})
+			}
+		}
+		before = page[len(page)-1].OrderID
+	}
+	return wrong, nil
 }
 
 func (v *Orders) check(ctx context.Context, a *app.App, f app.Fact) (wrong []Finding, err error) {
 	if err := f.Order.Balance(); err != nil {
 		wrong = append(wrong, Finding{8, "totals_add_up", f.OrderID, err.Error()})
 	}
-	if f.Order.Decided() && len(f.Order.Undo) == 0 && !ended(f.RunState) {
-		wrong = append(wrong, Finding{
-			4, "run_ends_or_is_parked", f.OrderID,
-			"the order is " + f.State + " and has nothing to undo, its run is " + f.RunState,
-		})
-	}
+	wrong = append(wrong, aboutRun(f)...)
 	row, err := v.compare(ctx, a, f)
 	return append(wrong, row...), err
 }
 
-func ended(runState string) bool {
-	return runState == "done" || runState == "abandoned" || runState == "parked"
+// aboutRun wants the run of an order to go on exactly as long as the order is undecided or has something to undo, or to
+// be parked. An ended run is swept after a while: then there is none.
+func aboutRun(f app.Fact) []Finding {
+	over, left := f.RunState == "" || f.RunState == "done" || f.RunState == "abandoned", f.Order.Undo
+	switch {
+	case f.RunState == "parked":
+	case !f.Order.Decided() && over:
+		return []Finding{{4, "undecided_order_has_a_run", f.OrderID, fmt.Sprintf("nobody decides the order: its run is %q", f.RunState)}}
+	case !f.Order.Decided():
+	case over && len(left) > 0:
+		return []Finding{{4, "run_ends_when_all_is_undone", f.OrderID, fmt.Sprintf(
+			"the order is %s and has %v still to undo, its run is %q", f.State, left, f.RunState)}}
+	case !over && len(left) == 0:
+		return []Finding{{4, "run_ends_or_is_parked", f.OrderID, fmt.Sprintf(
+			"the order is %s and has nothing to undo, its run is %q", f.State, f.RunState)}}
+	}
+	return nil
 }
 
 // compare holds an order's row against its fold. The shop may be trading: a row that
@@ -95,10 +130,23 @@ func (v *Orders) row(ctx context.Context, orderID string) (row Row, err error) {
 }
 
 func differs(row Row, o *order.Order) []Finding {
-	if row.State == string(o.Status) && row.Total == o.Totals.Total && row.Quantity == o.Quantity() && row.CartID == o.CartID {
-		return nil
+	if want := rowOf(o); row != want {
+		return []Finding{{7, "order_view_is_fold", o.ID, fmt.Sprintf("the list says %+v, the stream %+v", row, want)}}
 	}
-	return []Finding{{7, "order_view_is_fold", o.ID, fmt.Sprintf(
-		"the list says %q, %d minor units, %d pieces; the stream says %q, %d, %d",
-		row.State, row.Total, row.Quantity, o.Status, o.Totals.Total, o.Quantity())}}
+	return nil
 }
+
+// rowOf is the row that an order's events fold to.
+func rowOf(o *order.Order) Row {
+	row := Row{
+		OrderID: o.ID, SubjectID: o.SubjectID, CartID: o.CartID, State: string(o.Status), Currency: o.Currency,
+		Total: o.Totals.Total, Quantity: o.Quantity(), PlacedAt: inMicros(o.PlacedAt),
+	}
+	if o.Decided() {
+		row.DecidedAt = inMicros(o.DecidedAt)
+	}
+	return row
+}
+
+// inMicros is a time as a row keeps it.
+func inMicros(t time.Time) time.Time { return time.UnixMicro(t.UnixMicro()).UTC() }

@@ -13,6 +13,7 @@ import (
 	paymentsv1 "github.com/seed-21071466/souk/gen/souk/payments/v1"
 	usersv1 "github.com/seed-21071466/souk/gen/souk/users/v1"
 	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/money/protomoney"
 	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/order"
 )
@@ -83,6 +84,9 @@ func (s Stock) Hold(ctx context.Context, h app.Hold) ([]order.Short, error) {
 	if p == nil || p.Code != "sold_out" {
 		return nil, err
 	}
+	if len(p.Violations) == 0 { // no lines named must not read as none short
+		return nil, fmt.Errorf("hold order %s: inventory is short of lines that it does not name: %w", h.OrderID, err)
+	}
 	short := make([]order.Short, len(p.Violations))
 	for i, v := range p.Violations {
 		short[i] = order.Short{SKU: v.Field, Message: v.Message}
@@ -107,9 +111,12 @@ func NewPayments(conn grpc.ClientConnInterface) Payments {
 // Authorize asks for the money, or how that went.
 func (p Payments) Authorize(ctx context.Context, a app.Authorization) (order.Event, error) {
 	m, err := p.client.Authorize(ctx, &paymentsv1.AuthorizeRequest{
-		OrderId: a.OrderID, RunId: a.RunID, Attempt: int32(a.Attempt), Amount: amount(a.Amount, a.Currency),
+		OrderId: a.OrderID, RunId: a.RunID, Attempt: int32(a.Attempt), Amount: protomoney.Minor(a.Amount, a.Currency),
 		Provider: a.Provider, Token: a.Token,
 	})
+	if refused(err) {
+		return order.Declined{Attempt: a.Attempt, Code: reason(err)}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +129,29 @@ func (p Payments) Authorize(ctx context.Context, a app.Authorization) (order.Eve
 		return order.Unknown{IntentID: m.Id, Attempt: a.Attempt}, nil
 	}
 	return nil, fmt.Errorf("authorize order %s: payments answered the state %q", a.OrderID, m.State)
+}
+
+// refused tells a refusal that stays one however often payments is asked, such as a
+// provider that it does not have.
+func refused(err error) bool {
+	p := problem.Of(err)
+	if p == nil {
+		return false
+	}
+	switch p.Kind {
+	case problem.Invalid, problem.PaymentRequired, problem.NotFound, problem.Conflict, problem.Unprocessable:
+		return true
+	}
+	return false
+}
+
+// reason is the code of a refusal, that of its field if it names one.
+func reason(err error) string {
+	p := problem.Of(err)
+	if len(p.Violations) > 0 {
+		return p.Violations[0].Code
+	}
+	return p.Code
 }
 
 // Cancel undoes the payment of a run.

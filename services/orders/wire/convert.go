@@ -8,27 +8,10 @@ import (
 	ordersv1 "github.com/seed-21071466/souk/gen/souk/orders/v1"
 	typev1 "github.com/seed-21071466/souk/gen/souk/type/v1"
 	"github.com/seed-21071466/souk/kit/problem"
-	"github.com/seed-21071466/souk/money"
+	"github.com/seed-21071466/souk/money/protomoney"
 	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/order"
 )
-
-// amount is minor units on the wire.
-func amount(minor int64, currency string) *typev1.Money {
-	return &typev1.Money{Currency: currency, Amount: money.Of(minor, currency).Format()}
-}
-
-// minor reads an amount of another room; it must be in the order's currency.
-func minor(m *typev1.Money, currency string) (int64, error) {
-	if m == nil {
-		return 0, nil
-	}
-	if m.Currency != currency {
-		return 0, problem.Newf(problem.Internal, "currency_mismatch", "an amount in %s in an order in %s", m.Currency, currency)
-	}
-	read, err := money.ParseSigned(m.Amount, m.Currency)
-	return read.Minor, err
-}
 
 func timestamp(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {
@@ -46,11 +29,11 @@ func orderMessage(o *order.Order) *ordersv1.Order {
 		PlacedAt: timestamp(o.PlacedAt), DecidedAt: timestamp(o.DecidedAt),
 		Lines: make([]*ordersv1.OrderLine, len(o.Lines)),
 		Shipping: &ordersv1.OrderShipping{
-			OptionId: o.Shipping.OptionID, Name: o.Shipping.Name, Price: amount(o.Shipping.Price, c), Tax: amount(o.Shipping.Tax, c),
+			OptionId: o.Shipping.OptionID, Name: o.Shipping.Name, Price: protomoney.Minor(o.Shipping.Price, c), Tax: protomoney.Minor(o.Shipping.Tax, c),
 		},
 		Totals: &ordersv1.OrderTotals{
-			Items: amount(o.Totals.Items, c), Discount: amount(o.Totals.Discount, c), Shipping: amount(o.Totals.Shipping, c),
-			Tax: amount(o.Totals.Tax, c), Total: amount(o.Totals.Total, c), TaxInclusive: o.Totals.TaxInclusive,
+			Items: protomoney.Minor(o.Totals.Items, c), Discount: protomoney.Minor(o.Totals.Discount, c), Shipping: protomoney.Minor(o.Totals.Shipping, c),
+			Tax: protomoney.Minor(o.Totals.Tax, c), Total: protomoney.Minor(o.Totals.Total, c), TaxInclusive: o.Totals.TaxInclusive,
 		},
 	}
 	for i := range o.Lines {
@@ -65,7 +48,7 @@ func orderMessage(o *order.Order) *ordersv1.Order {
 func lineMessage(l *order.Line, c string) *ordersv1.OrderLine {
 	return &ordersv1.OrderLine{
 		Sku: l.SKU, ProductId: l.ProductID, Title: l.Title, Quantity: l.Quantity, TaxRate: l.TaxRate,
-		UnitPrice: amount(l.UnitPrice, c), Discount: amount(l.Discount, c), Tax: amount(l.Tax, c), Total: amount(l.Total, c),
+		UnitPrice: protomoney.Minor(l.UnitPrice, c), Discount: protomoney.Minor(l.Discount, c), Tax: protomoney.Minor(l.Tax, c), Total: protomoney.Minor(l.Total, c),
 	}
 }
 
@@ -102,16 +85,20 @@ func refusal(o *order.Order) error {
 	return p
 }
 
-// amounts reads several amounts of one currency and keeps the first error.
+// amounts reads several amounts of one currency, in minor units, and keeps the first error.
 type amounts struct {
 	currency string
 	err      error
 }
 
 func (a *amounts) into(to *int64, from *typev1.Money) {
-	read, err := minor(from, a.currency)
-	if err != nil && a.err == nil {
-		a.err = err
+	if from == nil || a.err != nil {
+		return
 	}
-	*to = read
+	if from.Currency != a.currency {
+		a.err = problem.Newf(problem.Internal, "currency_mismatch", "an amount in %s in an order in %s", from.Currency, a.currency)
+		return
+	}
+	read, err := protomoney.To(from)
+	*to, a.err = read.Minor, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/money/protomoney"
 	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/order"
 )
@@ -40,12 +41,12 @@ func message(orderID string, e order.Event) (proto.Message, error) {
 	case order.Placed:
 		return &ordersv1.OrderPlaced{
 			OrderId: e.ID, CartId: e.CartID, SubjectId: e.SubjectID, Channel: e.Channel,
-			Total: amount(e.Totals.Total, e.Currency), Items: items(order.Items(e.Lines)),
+			Total: protomoney.Minor(e.Totals.Total, e.Currency), Items: items(order.Items(e.Lines)),
 		}, nil
 	case order.ConfirmedEvent:
 		return &ordersv1.OrderConfirmed{
 			OrderId: orderID, CartId: e.CartID, SubjectId: e.SubjectID, AddressId: e.AddressID, Channel: e.Channel,
-			Total: amount(e.Total, e.Currency), Items: items(e.Items),
+			Total: protomoney.Minor(e.Total, e.Currency), Items: items(e.Items),
 		}, nil
 	case order.RejectedEvent:
 		return &ordersv1.OrderRejected{OrderId: orderID, CartId: e.CartID, Code: e.Code}, nil

@@ -3,13 +3,13 @@ package wire
 import (
 	"context"
 	"strconv"
-	"strings"
 
 	ordersv1 "github.com/seed-21071466/souk/gen/souk/orders/v1"
 	typev1 "github.com/seed-21071466/souk/gen/souk/type/v1"
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/saga"
+	"github.com/seed-21071466/souk/money/protomoney"
 	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/view"
 )
@@ -85,7 +85,7 @@ func (s *Server) ListFacts(ctx context.Context, req *ordersv1.ListFactsRequest) 
 	after := int64(0)
 	if token != "" {
 		if after, err = strconv.ParseInt(token, 10, 64); err != nil {
-			return nil, problem.Field("page_token", "malformed", "use the next_page_token of the page before")
+			return nil, badToken()
 		}
 	}
 	facts, next, err := s.App.Facts(ctx, after, limit)
@@ -95,7 +95,7 @@ func (s *Server) ListFacts(ctx context.Context, req *ordersv1.ListFactsRequest) 
 	res := &ordersv1.ListFactsResponse{}
 	for _, f := range facts {
 		res.Orders = append(res.Orders, &ordersv1.OrderFact{
-			OrderId: f.OrderID, State: f.State, RunState: f.RunState, Total: amount(f.Total, f.Currency),
+			OrderId: f.OrderID, State: f.State, RunState: f.RunState, Total: protomoney.Minor(f.Total, f.Currency),
 			Pieces: f.Pieces, IntentId: f.IntentID, PlacedAt: timestamp(f.PlacedAt),
 		})
 	}
@@ -123,7 +123,3 @@ func (s *Server) Findings(ctx context.Context, _ *typev1.FindingsRequest) (*type
 	}
 	return res, err
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }
-
-func quoted(words []string) string { return `"` + strings.Join(words, `", "`) + `"` }

@@ -5,7 +5,11 @@ package wire
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
@@ -14,11 +18,13 @@ import (
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/money"
+	"github.com/seed-21071466/souk/money/protomoney"
 	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/view"
 )
@@ -133,7 +139,7 @@ func (s *Server) ListOrders(ctx context.Context, req *ordersv1.ListOrdersRequest
 	}
 	for _, r := range rows {
 		res.Orders = append(res.Orders, &ordersv1.OrderSummary{
-			Id: r.OrderID, State: r.State, Total: amount(r.Total, r.Currency), Quantity: r.Quantity,
+			Id: r.OrderID, State: r.State, Total: protomoney.Minor(r.Total, r.Currency), Quantity: r.Quantity,
 			PlacedAt: timestamp(r.PlacedAt), SubjectId: r.SubjectID,
 		})
 	}
@@ -163,25 +169,24 @@ func page(size int32, token string, standard, most int) (limit int, after string
 		limit = standard
 	}
 	if limit < 1 || limit > most {
-		return 0, "", problem.Field("page_size", "out_of_range", "1 to "+itoa(most)+" rows a page").With("maximum", itoa(most))
+		return 0, "", problem.Field("page_size", "out_of_range", fmt.Sprintf("1 to %d rows a page", most)).With("maximum", strconv.Itoa(most))
 	}
 	decoded, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(decoded) > 100 {
-		return 0, "", problem.Field("page_token", "malformed", "use the next_page_token of the page before")
+	if err != nil || token != "" && !id.Valid(string(decoded)) { // every cursor is an id or a number
+		return 0, "", badToken()
 	}
 	return limit, string(decoded), nil
+}
+
+func badToken() error {
+	return problem.Field("page_token", "malformed", "use the next_page_token of the page before")
 }
 
 func cursor(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
 
 func oneOf(field, value string, allowed ...string) error {
-	if value == "" {
+	if value == "" || slices.Contains(allowed, value) {
 		return nil
 	}
-	for _, a := range allowed {
-		if value == a {
-			return nil
-		}
-	}
-	return problem.Field(field, "unknown", "must be one of "+quoted(allowed))
+	return problem.Field(field, "unknown", `must be one of "`+strings.Join(allowed, `", "`)+`"`)
 }
