@@ -23,6 +23,7 @@ type room struct {
 	Truncated bool       `json:"truncated"`
 	Head      int64      `json:"head,string"`
 	Consumers []consumer `json:"consumers"`
+	Next      string     `json:"next_page_token"`
 }
 
 type consumer struct {
@@ -51,9 +52,24 @@ func (a *audit) ask(names ...string) func(context.Context) error {
 	}
 }
 
+// askRoom reads all pages; the head and the consumers are those of the first, which is where the check began.
 func (a *audit) askRoom(ctx context.Context, name string) (*room, error) {
-	r := new(room)
-	return r, a.shop.Get(ctx, "/api/audit/"+name, nil, r)
+	all := new(room)
+	if err := a.shop.Get(ctx, "/api/audit/"+name, nil, all); err != nil {
+		return nil, err
+	}
+	for next := all.Next; next != ""; {
+		page := new(room)
+		if err := a.shop.Get(ctx, "/api/audit/"+name, url.Values{"page_token": {next}}, page); err != nil {
+			return nil, err
+		}
+		all.Findings = append(all.Findings, page.Findings...)
+		all.Checked += page.Checked
+		all.Truncated = all.Truncated || page.Truncated
+		next = page.Next
+		a.options.Progress("findings of "+name, all.Checked)
+	}
+	return all, nil
 }
 
 func (a *audit) here(name string) bool {

@@ -131,11 +131,19 @@ func local_request_Payments_ListAccounts_0(ctx context.Context, marshaler runtim
 	return msg, metadata, err
 }
 
+var filter_Payments_Findings_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+
 func request_Payments_Findings_0(ctx context.Context, marshaler runtime.Marshaler, client PaymentsClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq typev1.FindingsRequest
 		metadata runtime.ServerMetadata
 	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_Payments_Findings_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
@@ -148,6 +156,12 @@ func local_request_Payments_Findings_0(ctx context.Context, marshaler runtime.Ma
 		protoReq typev1.FindingsRequest
 		metadata runtime.ServerMetadata
 	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_Payments_Findings_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
 	msg, err := server.Findings(ctx, &protoReq)
 	return msg, metadata, err
 }

@@ -251,9 +251,11 @@ func (x *Finding) GetMessage() string {
 	return ""
 }
 
-// FindingsRequest asks a room to check its own rows.
+// FindingsRequest asks a room to check its own rows, page by page.
 type FindingsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cursor of the page before.
+	PageToken     string `protobuf:"bytes,1,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,7 +290,14 @@ func (*FindingsRequest) Descriptor() ([]byte, []int) {
 	return file_souk_type_v1_type_proto_rawDescGZIP(), []int{3}
 }
 
-// FindingsResponse is what a room found wrong with its own rows.
+func (x *FindingsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// FindingsResponse is what a room found wrong with a page of its own rows; a room may check all of them at once.
 type FindingsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Broken rules, at most 1,000.
@@ -300,7 +309,9 @@ type FindingsResponse struct {
 	// The newest durable position of the room's log.
 	Head int64 `protobuf:"varint,4,opt,name=head,proto3" json:"head,omitempty"`
 	// How far each consumer of this room has come.
-	Consumers     []*ConsumerPosition `protobuf:"bytes,5,rep,name=consumers,proto3" json:"consumers,omitempty"`
+	Consumers []*ConsumerPosition `protobuf:"bytes,5,rep,name=consumers,proto3" json:"consumers,omitempty"`
+	// The cursor of the next page; empty when everything has been checked.
+	NextPageToken string `protobuf:"bytes,6,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -368,6 +379,13 @@ func (x *FindingsResponse) GetConsumers() []*ConsumerPosition {
 		return x.Consumers
 	}
 	return nil
+}
+
+func (x *FindingsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // ConsumerPosition says how far a consumer has come in one source.
@@ -464,14 +482,17 @@ const file_souk_type_v1_type_proto_rawDesc = "" +
 	"\tguarantee\x18\x01 \x01(\x05R\tguarantee\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n" +
 	"\asubject\x18\x03 \x01(\tR\asubject\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\tR\amessage\"\x11\n" +
-	"\x0fFindingsRequest\"\xcf\x01\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"0\n" +
+	"\x0fFindingsRequest\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x01 \x01(\tR\tpageToken\"\xf7\x01\n" +
 	"\x10FindingsResponse\x121\n" +
 	"\bfindings\x18\x01 \x03(\v2\x15.souk.type.v1.FindingR\bfindings\x12\x18\n" +
 	"\achecked\x18\x02 \x01(\x05R\achecked\x12\x1c\n" +
 	"\ttruncated\x18\x03 \x01(\bR\ttruncated\x12\x12\n" +
 	"\x04head\x18\x04 \x01(\x03R\x04head\x12<\n" +
-	"\tconsumers\x18\x05 \x03(\v2\x1e.souk.type.v1.ConsumerPositionR\tconsumers\"|\n" +
+	"\tconsumers\x18\x05 \x03(\v2\x1e.souk.type.v1.ConsumerPositionR\tconsumers\x12&\n" +
+	"\x0fnext_page_token\x18\x06 \x01(\tR\rnextPageToken\"|\n" +
 	"\x10ConsumerPosition\x12\x1a\n" +
 	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
