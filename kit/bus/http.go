@@ -47,11 +47,11 @@ func staff(actor func(*http.Request) (string, bool), serve func(*http.Request, B
 func (b *Bus) serveList(r *http.Request, _ By) (any, error) {
 	query := r.URL.Query()
 	after, err := number(query.Get("after"))
-	if err != nil {
+	if err != nil || after < 0 {
 		return nil, problem.Field("after", "invalid", "it is a position, a whole number")
 	}
 	limit, err := number(query.Get("limit"))
-	if err != nil {
+	if err != nil || limit < 0 {
 		return nil, problem.Field("limit", "invalid", "it is a whole number up to "+strconv.Itoa(LettersPage))
 	}
 	letters, err := b.List(r.Context(), query.Get("consumer"), after, int(min(limit, LettersPage)))
@@ -80,10 +80,22 @@ func writeProblem(w http.ResponseWriter, err error) {
 		refusal = problem.New(problem.Internal, "internal", "this could not be done")
 	}
 	status := refusal.Kind.HTTP()
-	writeJSON(w, "application/problem+json", status, map[string]any{
+	document := map[string]any{
 		"type": "about:blank", "title": http.StatusText(status), "status": status,
 		"code": refusal.Code, "detail": refusal.Message,
-	})
+	}
+	if len(refusal.Violations) > 0 {
+		document["violations"] = violations(refusal.Violations)
+	}
+	writeJSON(w, "application/problem+json", status, document)
+}
+
+func violations(all []problem.Violation) []map[string]string {
+	out := make([]map[string]string, len(all))
+	for i, v := range all {
+		out[i] = map[string]string{"field": v.Field, "code": v.Code, "message": v.Message}
+	}
+	return out
 }
 
 func writeJSON(w http.ResponseWriter, kind string, status int, body any) {

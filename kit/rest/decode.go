@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -80,10 +81,11 @@ func decode(r io.Reader, v any) error {
 	case len(bytes.TrimSpace(data)) == 0:
 		return io.EOF
 	default:
-		if err = unmarshal(data, v); err == nil {
+		if err = unmarshal(data, v); err != nil {
+			refusal = malformed(data, err)
+		} else if refusal = refuseNul(data); refusal == nil {
 			return nil
 		}
-		refusal = malformed(data, err)
 	}
 	if from, ok := r.(*body); ok {
 		from.exchange.refusal = refusal
@@ -112,6 +114,58 @@ func unmarshal(data []byte, v any) error {
 	field.Elem().Set(fresh)
 	return nil
 }
+
+// refuseNul refuses the character U+0000 in a text: not every store can keep it. JSON writes it in one way only.
+func refuseNul(data []byte) *problem.Error {
+	if !bytes.Contains(data, []byte(`\u0000`)) {
+		return nil
+	}
+	field := nulAt(data)
+	if field == "" {
+		return nil // an escaped backslash before "u0000"
+	}
+	return problem.Field(field, "wrong_value", "has the character U+0000, which no text may have")
+}
+
+// nulAt is the path of the first text of a JSON document that has U+0000 in it.
+func nulAt(data []byte) string {
+	d := json.NewDecoder(bytes.NewReader(data))
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return ""
+		}
+		if text, ok := token.(string); ok && strings.ContainsRune(text, 0) {
+			return fieldAt(data, int(d.InputOffset())-1)
+		}
+	}
+}
+
+// badQuery refuses parameters that are no text, or not all of it.
+func badQuery(raw string) *problem.Error {
+	if !strings.Contains(raw, "%") {
+		return nil
+	}
+	for pair := range strings.SplitSeq(raw, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		text, err := url.QueryUnescape(value)
+		if err != nil || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+			return problem.Field(printable(name), "wrong_value", "is no UTF-8 text, or has the character U+0000")
+		}
+	}
+	return nil
+}
+
+// printable is a parameter's name as a problem document may repeat it.
+func printable(name string) string {
+	if text, err := url.QueryUnescape(name); err == nil && utf8.ValidString(text) && len(text) <= nameMax {
+		return text
+	}
+	return ""
+}
+
+// nameMax bounds a parameter's name that is repeated, in bytes.
+const nameMax = 100
 
 func unreadable(err error) *problem.Error {
 	var tooLarge *http.MaxBytesError
@@ -143,6 +197,7 @@ func malformed(data []byte, err error) *problem.Error {
 		field = fieldAt(data, offsetOf(data, line, column))
 		text = strings.TrimPrefix(position.ReplaceAllString(text, ""), ": ")
 	}
+	text = inWords(text)
 	code := "wrong_value"
 	switch {
 	case strings.HasPrefix(text, "unknown field"):
@@ -153,6 +208,17 @@ func malformed(data []byte, err error) *problem.Error {
 		code = "malformed_json"
 	}
 	return problem.New(problem.Invalid, "invalid_request", "The body was not understood: "+text+".").On(field, code, text)
+}
+
+// inWords says in the words of JSON what protojson says in its own.
+func inWords(text string) string {
+	switch {
+	case text == "unexpected EOF":
+		return "unexpected end of the JSON text, or of a character in it"
+	case strings.Contains(text, "google.protobuf.Timestamp"):
+		return "invalid time; write it as 2026-01-31T12:00:00Z"
+	}
+	return text
 }
 
 func offsetOf(data []byte, line, column int) int {

@@ -116,6 +116,10 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, r, errNoRoute())
 		return
 	}
+	if p := badQuery(r.URL.RawQuery); p != nil {
+		Refuse(w, r, p)
+		return
+	}
 	x := newExchange(m, w, r, path)
 	defer x.end()
 	if x.serveYoung() {

@@ -75,11 +75,13 @@ type version struct {
 type slot struct {
 	again bool       // it was kicked meanwhile: look at it once more
 	span  trace.Span // whose request waits for it; nil when nobody's
+	begun *Run       // as it stands, when it was begun a moment ago; nil: read it
 }
 
 type kick struct {
-	run  string
-	span trace.Span
+	run   string
+	span  trace.Span
+	begun *Run
 }
 
 // NewDriver makes a driver of these sagas, every version that still has runs. It does nothing before Start.
@@ -160,11 +162,20 @@ func (d *Driver) Kick(run string) { d.kick(kick{run: run}) }
 // KickFrom is Kick for a request that waits for the run: the steps become part of the trace in ctx. Nothing else of ctx
 // is kept.
 func (d *Driver) KickFrom(ctx context.Context, run string) {
-	span := trace.SpanFromContext(ctx)
-	if !span.IsRecording() {
-		span = nil
+	d.kick(kick{run: run, span: recording(ctx)})
+}
+
+// KickBegun is KickFrom for a run whose Begin has just been committed by the caller: it is taken as given and not read
+// again. Should it have moved on meanwhile, its first Save is fenced or finds what the other did.
+func (d *Driver) KickBegun(ctx context.Context, begun Run) {
+	d.kick(kick{run: begun.ID, span: recording(ctx), begun: &begun})
+}
+
+func recording(ctx context.Context) trace.Span {
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		return span
 	}
-	d.kick(kick{run, span})
+	return nil
 }
 
 func (d *Driver) kick(k kick) {
@@ -190,7 +201,7 @@ func (d *Driver) take(k kick) bool {
 	if len(d.slots) >= d.o.Workers {
 		return false
 	}
-	s := &slot{span: k.span}
+	s := &slot{span: k.span, begun: k.begun}
 	d.slots[k.run] = s
 	d.group.Go(func() { d.follow(k.run, s) })
 	return true

@@ -18,7 +18,7 @@ func (d *Driver) follow(id string, s *slot) {
 	if s.span != nil {
 		ctx = trace.ContextWithSpan(ctx, s.span)
 	}
-	run, err := d.load(ctx, id)
+	run, err := d.first(ctx, id, s)
 	for {
 		if err == nil && run.State.Active() {
 			run, err = d.step(ctx, run)
@@ -30,6 +30,14 @@ func (d *Driver) follow(id string, s *slot) {
 			run, err = d.load(ctx, id)
 		}
 	}
+}
+
+// first is the run as it stands when it is taken in hand.
+func (d *Driver) first(ctx context.Context, id string, s *slot) (Run, error) {
+	if s.begun != nil {
+		return *s.begun, nil
+	}
+	return d.load(ctx, id)
 }
 
 // letGo decides whether the run leaves our hands, and if so who comes next.

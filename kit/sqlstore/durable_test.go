@@ -42,3 +42,19 @@ func TestStatementsKeptAreBounded(t *testing.T) {
 		t.Errorf("%d statements are kept", len(c.stmts))
 	}
 }
+
+// Pragmas are each connection's own: what a store really writes with is asked, not what it asked for.
+func TestEveryConnectionThatAStoreWritesWithIsDurable(t *testing.T) {
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "d.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	d := s.driver.(*sqliteDriver)
+	for name, c := range map[string]*conn{"writer": d.writer.conn, "checkpointer": d.checkpoint.conn} {
+		got, err := c.readPragma("synchronous")
+		if err != nil || fmt.Sprint(got) != "[2]" {
+			t.Errorf("the %s's synchronous is %v, want FULL, which is 2 (%v)", name, got, err)
+		}
+	}
+}

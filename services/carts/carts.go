@@ -50,7 +50,8 @@ type carts struct {
 	app   *app.App
 	clock clock.Clock
 	log   *slog.Logger
-	quit  chan struct{}
+	life  context.Context // of the sweep
+	end   context.CancelFunc
 	work  sync.WaitGroup
 }
 
@@ -61,7 +62,8 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &carts{store: store, clock: env.Clock, log: env.Log, quit: make(chan struct{})}
+	r := &carts{store: store, clock: env.Clock, log: env.Log}
+	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
 	r.app = app.New(app.Deps{
 		Store: store, Clock: env.Clock, IDs: env.IDs, Shop: env.Shop, TTL: c.TTL,
 		Catalog: wire.NewCatalog(env.Dial("catalog")), Pricing: wire.NewPricing(env.Dial("pricing")),
@@ -69,6 +71,7 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 		People: wire.NewPeople(env.Dial("users")),
 	})
 	if err := r.connect(ctx, env); err != nil {
+		r.end()
 		return nil, errors.Join(err, store.Close())
 	}
 	return r, nil
@@ -95,11 +98,11 @@ func (r *carts) sweep() {
 	defer timer.Stop()
 	for {
 		select {
-		case <-r.quit:
+		case <-r.life.Done():
 			return
 		case <-timer.C():
 		}
-		if n, err := r.app.Sweep(context.Background()); err != nil {
+		if n, err := r.app.Sweep(r.life); err != nil && r.life.Err() == nil {
 			r.log.Error("cannot remove ended carts", "error", err)
 		} else if n > 0 {
 			r.log.Debug("removed ended carts", "carts", n)
@@ -110,7 +113,7 @@ func (r *carts) sweep() {
 
 // Close ends the sweep and closes the store.
 func (r *carts) Close(context.Context) error {
-	close(r.quit)
+	r.end()
 	r.work.Wait()
 	return r.store.Close()
 }

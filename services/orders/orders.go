@@ -85,7 +85,7 @@ func (r *orders) connect(ctx context.Context, env *room.Env, c Config) error {
 		Store: r.store, Log: log, Clock: env.Clock, IDs: env.IDs, Logger: env.Log, Shop: env.Shop,
 		Carts: wire.NewCarts(env.Dial("carts")), Stock: wire.NewStock(env.Dial("inventory")),
 		Payments: wire.NewPayments(env.Dial("payments")), People: wire.NewPeople(env.Dial("users")),
-	}, r.kick, app.Options{CheckoutWait: c.CheckoutWait, Deadline: c.Deadline})
+	}, r, app.Options{CheckoutWait: c.CheckoutWait, Deadline: c.Deadline})
 	r.driver, err = saga.NewDriver(r.store, r.app.Advance, []saga.Definition{checkout.Definition()}, saga.Options{
 		Owner: env.Name, Clock: env.Clock, Log: env.Log, Registerer: env.Registerer,
 	})
@@ -96,8 +96,11 @@ func (r *orders) connect(ctx context.Context, env *room.Env, c Config) error {
 	return r.join(ctx, env, log)
 }
 
-// kick is what the use cases call; the driver is made after them.
-func (r *orders) kick(ctx context.Context, runID string) { r.driver.KickFrom(ctx, runID) }
+// KickFrom and KickBegun pass on to the driver, which is made after the use cases that ask it.
+func (r *orders) KickFrom(ctx context.Context, runID string) { r.driver.KickFrom(ctx, runID) }
+
+// KickBegun see KickFrom.
+func (r *orders) KickBegun(ctx context.Context, run saga.Run) { r.driver.KickBegun(ctx, run) }
 
 // join takes the room's place on the network and on the bus.
 func (r *orders) join(ctx context.Context, env *room.Env, log *eventlog.Log) error {

@@ -13,7 +13,8 @@ import (
 
 const (
 	sweepEvery = 10 * time.Minute // how often what is kept for a time is looked through
-	sweepBatch = 1000             // rows that one sweep removes at most
+	sweepBatch = 1000             // rows that one transaction removes at most
+	sweepMax   = 1000             // transactions of one sweep at most; what is left waits for the next
 )
 
 // sweeper removes idempotency keys after idem.Keep and ended runs after saga.KeepDone.
@@ -44,15 +45,32 @@ func (s *sweeper) run() {
 	}
 }
 
+// sweep goes on while there is more, so that it keeps up with any number of checkouts.
 func (s *sweeper) sweep() error {
-	return s.store.Update(context.Background(), func(tx sqlstore.Tx) error {
-		now := s.clock.Now()
-		if _, err := idem.Sweep(tx, now.Add(-idem.Keep), sweepBatch); err != nil {
+	for range sweepMax {
+		var keys, runs int64
+		err := s.store.Update(context.Background(), func(tx sqlstore.Tx) (err error) {
+			now := s.clock.Now()
+			if keys, err = idem.Sweep(tx, now.Add(-idem.Keep), sweepBatch); err != nil {
+				return err
+			}
+			runs, err = saga.Sweep(tx, now.Add(-saga.KeepDone), sweepBatch)
+			return err
+		})
+		if err != nil || max(keys, runs) < sweepBatch || s.closing() {
 			return err
 		}
-		_, err := saga.Sweep(tx, now.Add(-saga.KeepDone), sweepBatch)
-		return err
-	})
+	}
+	return nil
+}
+
+func (s *sweeper) closing() bool {
+	select {
+	case <-s.quit:
+		return true
+	default:
+		return false
+	}
 }
 
 func (s *sweeper) close() { close(s.quit) }

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// Settings are the flags.
+// settings are the flags.
 type settings struct {
 	Duration time.Duration `json:"duration_ns"` // of the closed loop of checkouts
 	Read     time.Duration `json:"read_ns"`     // of each loop of reads

@@ -33,7 +33,8 @@ func Schema() sqlstore.Schema {
 
 const (
 	ttlDefault  = 30 * 24 * time.Hour // how long a cart lives after it was last changed
-	sweepBatch  = 500                 // carts that one sweep removes at most
+	sweepBatch  = 500                 // carts that one transaction removes at most
+	sweepMax    = 1000                // transactions of one sweep at most; what is left waits for the next
 	shipmentMax = 1_000_000_000       // grams of one parcel
 )
 
@@ -52,14 +53,17 @@ type Deps struct {
 }
 
 // App is the use cases of carts.
-type App struct{ Deps }
+type App struct {
+	Deps
+	recent recent
+}
 
 // New makes the use cases.
 func New(d Deps) *App {
 	if d.TTL == 0 {
 		d.TTL = ttlDefault
 	}
-	return &App{d}
+	return &App{Deps: d}
 }
 
 // Opening is what a cart begins with.
@@ -94,10 +98,14 @@ func (a *App) fill(ctx context.Context, c *cart.Cart, pieces []cart.Piece) error
 	if len(pieces) > cart.LinesMax {
 		return problem.Field("lines", "too_many", fmt.Sprintf("at most %d lines", cart.LinesMax))
 	}
-	skus := make([]string, len(pieces))
+	skus, wanted := make([]string, len(pieces)), make(map[string]int32, len(pieces))
 	for i, p := range pieces {
-		if err := cart.CheckLine(p.SKU, p.Quantity); err != nil {
+		wanted[p.SKU] += min(p.Quantity, cart.QuantityMax+1) // the same SKU twice is meant twice
+		if err := cart.CheckLine(p.SKU, wanted[p.SKU]); err != nil {
 			return within(err, fmt.Sprintf("lines[%d].", i))
+		}
+		if p.Quantity < 1 {
+			return problem.Field(fmt.Sprintf("lines[%d].quantity", i), "out_of_range", fmt.Sprintf("1 to %d pieces", cart.QuantityMax))
 		}
 		skus[i] = p.SKU
 	}
@@ -110,7 +118,7 @@ func (a *App) fill(ctx context.Context, c *cart.Cart, pieces []cart.Piece) error
 		if !ok {
 			return within(unknownSKU(p.SKU), fmt.Sprintf("lines[%d].", i))
 		}
-		line.Quantity = p.Quantity
+		line.Quantity = wanted[p.SKU]
 		if err := c.Put(line); err != nil {
 			return err
 		}
@@ -226,19 +234,27 @@ func (a *App) Ordered(tx sqlstore.Tx, cartID, orderID string, bought []cart.Piec
 	if err != nil {
 		return err
 	}
-	c.Ordered(orderID, bought)
+	if !c.Ordered(orderID, bought) {
+		return nil
+	}
 	c.Version++
 	return a.save(tx, &c)
 }
 
-// Sweep removes carts that have ended, and tells how many.
-func (a *App) Sweep(ctx context.Context) (n int64, err error) {
-	err = a.Store.Update(ctx, func(tx sqlstore.Tx) error {
-		n, err = tx.Exec(`DELETE FROM carts WHERE id IN (SELECT id FROM carts WHERE expires_at <= ? LIMIT ?)`,
-			a.Clock.Now().UnixMicro(), sweepBatch)
-		return err
-	})
-	return n, err
+// Sweep removes carts that have ended, a batch at a time, and tells how many.
+func (a *App) Sweep(ctx context.Context) (removed int64, err error) {
+	for range sweepMax {
+		var n int64
+		err = a.Store.Update(ctx, func(tx sqlstore.Tx) error {
+			n, err = tx.Exec(`DELETE FROM carts WHERE id IN (SELECT id FROM carts WHERE expires_at <= ? LIMIT ?)`,
+				a.Clock.Now().UnixMicro(), sweepBatch)
+			return err
+		})
+		if removed += n; err != nil || n < sweepBatch {
+			break
+		}
+	}
+	return removed, err
 }
 
 // change applies a change to the cart as it stands, and prices the result.
@@ -269,6 +285,14 @@ func (a *App) change(ctx context.Context, p auth.Principal, cartID string, apply
 func (a *App) read(ctx context.Context, p auth.Principal, cartID string) (c cart.Cart, err error) {
 	if err := mayTouch(p, cartID); err != nil {
 		return c, err
+	}
+	return a.latest(ctx, cartID)
+}
+
+// latest is the cart as it was last committed.
+func (a *App) latest(ctx context.Context, cartID string) (c cart.Cart, err error) {
+	if c, ok := a.recent.find(cartID); ok && c.ExpiresAt.After(a.Clock.Now()) {
+		return c, nil
 	}
 	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
 		c, err = a.load(tx, cartID)
@@ -312,5 +336,7 @@ func (a *App) save(tx sqlstore.Tx, c *cart.Cart) error {
 	_, err = tx.Exec(`INSERT INTO carts (id, shop, expires_at, doc) VALUES (?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, doc = excluded.doc`,
 		c.ID, a.Shop, c.ExpiresAt.UnixMicro(), doc)
+	saved := *c
+	tx.AfterCommit(func() { a.recent.keep(saved) })
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/seed-21071466/souk/kit/problem"
-	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/carts/cart"
 )
 
@@ -115,11 +114,7 @@ func (p *Priced) complain() {
 // ForCheckout reads a cart as an order freezes it: with what the catalog says now and
 // every amount. Whether the pieces are left is for inventory to decide, when it holds them.
 func (a *App) ForCheckout(ctx context.Context, cartID string) (p Priced, err error) {
-	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
-		p.Cart, err = a.load(tx, cartID)
-		return err
-	})
-	if err != nil {
+	if p.Cart, err = a.latest(ctx, cartID); err != nil {
 		return p, err
 	}
 	if missing := p.Cart.Missing(); missing != nil {

@@ -93,11 +93,12 @@ type Piece struct {
 	Quantity int32
 }
 
-// Ordered takes what an order bought out of the cart, once; pieces that were added
-// meanwhile stay. The chosen shipping is forgotten: it was for that parcel.
-func (c *Cart) Ordered(orderID string, bought []Piece) {
+// Ordered takes what an order bought out of the cart, once: heard again it is false.
+// Pieces that were added meanwhile stay. The chosen shipping is forgotten: it was for
+// that parcel.
+func (c *Cart) Ordered(orderID string, bought []Piece) bool {
 	if c.LastOrderID == orderID {
-		return
+		return false
 	}
 	for _, b := range bought {
 		i := c.find(b.SKU)
@@ -109,6 +110,7 @@ func (c *Cart) Ordered(orderID string, bought []Piece) {
 		}
 	}
 	c.LastOrderID, c.ShippingID = orderID, ""
+	return true
 }
 
 // WeightGrams is what the parcel weighs.

@@ -56,9 +56,14 @@ func (s *Server) CreateCart(ctx context.Context, req *cartsv1.CreateCartRequest)
 	return m, nil
 }
 
-// GetCart reads a cart.
+// GetCart reads a cart. It gives no ETag: prices and stock change without the cart's
+// version, and a shopper who is told that the price has changed must not be answered 304.
 func (s *Server) GetCart(ctx context.Context, req *cartsv1.GetCartRequest) (*cartsv1.Cart, error) {
-	return answer(ctx)(s.App.Get(ctx, auth.From(ctx), req.CartId))
+	p, err := s.App.Get(ctx, auth.From(ctx), req.CartId)
+	if err != nil {
+		return nil, err
+	}
+	return cartMessage(&p), nil
 }
 
 // PutLine sets how many pieces of a SKU the cart has.
@@ -119,7 +124,7 @@ func (s *Server) Findings(ctx context.Context, _ *typev1.FindingsRequest) (*type
 	return res, err
 }
 
-// answer gives a cart with its version as the ETag.
+// answer gives a changed cart with its version as the ETag.
 func answer(ctx context.Context) func(app.Priced, error) (*cartsv1.Cart, error) {
 	return func(p app.Priced, err error) (*cartsv1.Cart, error) {
 		if err != nil {

@@ -90,7 +90,7 @@ func (inv *Inventory) Movements(ctx context.Context, sku string, size int, befor
 	if size, err = pageSize(size, PageDefault, PageMax); err != nil {
 		return nil, "", err
 	}
-	if before != "" && !id.Valid(before) {
+	if before != "" && !id.Has("mov", before) {
 		return nil, "", badToken()
 	}
 	err = inv.view(ctx, func(r rows) error {

@@ -66,22 +66,26 @@ type Options struct {
 type App struct {
 	Deps
 	o       Options
-	kick    Kick
+	driver  Driver
 	waiters waiters
+	hot     hot
 }
 
-// Kick asks the saga driver to advance a run now, for the request in ctx.
-type Kick func(ctx context.Context, runID string)
+// Driver is what the use cases ask of the driver of runs.
+type Driver interface {
+	KickFrom(ctx context.Context, runID string)    // advance a run now, for the request in ctx
+	KickBegun(ctx context.Context, begun saga.Run) // the same for a run that has just been begun
+}
 
 // New makes the use cases.
-func New(d Deps, kick Kick, o Options) *App {
+func New(d Deps, driver Driver, o Options) *App {
 	if o.CheckoutWait == 0 {
 		o.CheckoutWait = checkoutWaitMax
 	}
 	if o.Deadline == 0 {
 		o.Deadline = deadlineDefault
 	}
-	return &App{Deps: d, o: o, kick: kick}
+	return &App{Deps: d, o: o, driver: driver}
 }
 
 // Load folds an order's stream.
@@ -188,7 +192,7 @@ func (a *App) settle(tx sqlstore.Tx, o order.Order) error {
 			return err
 		}
 	}
-	tx.AfterCommit(func() { a.waiters.wake(o) })
+	tx.AfterCommit(func() { a.hot.settle(o); a.waiters.wake(o) })
 	return nil
 }
 

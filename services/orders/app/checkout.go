@@ -53,9 +53,6 @@ func (a *App) Checkout(ctx context.Context, p auth.Principal, c Command) (Answer
 	if err := c.check(); err != nil {
 		return Answer{}, err
 	}
-	if answer, found, err := a.replay(ctx, c.Key); found || err != nil {
-		return answer, err
-	}
 	cart, err := a.Carts.ForCheckout(ctx, c.CartID)
 	if err == nil {
 		err = c.expects(cart)
@@ -87,8 +84,8 @@ func (c *Command) expects(cart Cart) error {
 		With("currency", total.Currency).With("total", total.Format())
 }
 
-// explain answers for a cart that cannot be ordered as it is now. Another call with
-// this key may have ordered it in between: then its answer is the answer. So may
+// explain answers for a cart that cannot be ordered as it is now. An earlier call with
+// this key may have ordered it: then its answer is the answer. So may one with
 // another key: then the shopper is told which order that was.
 func (a *App) explain(ctx context.Context, c Command, refusal error) (Answer, error) {
 	if answer, found, err := a.replay(ctx, c.Key); found || err != nil {
@@ -129,11 +126,12 @@ func alreadyOrdered(cartID, orderID string) error {
 // placeAndWait places the order in one transaction and waits for the driver to see it through.
 func (a *App) placeAndWait(ctx context.Context, c Command, cart Cart) (Answer, error) {
 	placed := a.freeze(c, cart)
+	run := checkout.Definition().New(placed.ID, actor, placed.PlacedAt)
 	ch, leave := a.waiters.enter(placed.ID)
 	defer leave()
 	taken := "" // the order of another call with this key, which was first
 	err := a.Store.Update(ctx, func(tx sqlstore.Tx) (err error) {
-		taken, err = a.place(tx, c, cart, placed)
+		taken, err = a.place(tx, c, cart, placed, run)
 		return err
 	})
 	if err != nil {
@@ -142,7 +140,8 @@ func (a *App) placeAndWait(ctx context.Context, c Command, cart Cart) (Answer, e
 	if taken != "" {
 		return a.await(ctx, c.Key, taken)
 	}
-	a.kick(ctx, placed.ID)
+	a.hot.put(placed, c)
+	a.driver.KickBegun(ctx, run)
 	if o, ok := a.waitFor(ctx, ch); ok {
 		return Answer{Order: o}, nil
 	}
@@ -161,7 +160,7 @@ func (a *App) freeze(c Command, cart Cart) order.Placed {
 
 // place claims the key and the cart, appends OrderPlaced and begins the run. When
 // the key is taken it gives the order that it is bound to and changes nothing.
-func (a *App) place(tx sqlstore.Tx, c Command, cart Cart, placed order.Placed) (taken string, err error) {
+func (a *App) place(tx sqlstore.Tx, c Command, cart Cart, placed order.Placed, run saga.Run) (taken string, err error) {
 	state, err := idem.Claim(tx, c.Key, placed.ID, placed.PlacedAt)
 	if err != nil {
 		return "", err
@@ -181,7 +180,7 @@ func (a *App) place(tx sqlstore.Tx, c Command, cart Cart, placed order.Placed) (
 	if err != nil {
 		return "", err
 	}
-	return "", saga.Begin(tx, checkout.Definition().New(placed.ID, actor, placed.PlacedAt))
+	return "", saga.Begin(tx, run)
 }
 
 // claimCart keeps rule 8: while the cart's last order is undecided, or confirmed but

@@ -326,12 +326,12 @@ func TestAtItsDeadlineAnUndecidedOrderIsRejectedAndUndone(t *testing.T) {
 	s := open(t)
 	o := s.undecided("k1")
 	s.pass(10*time.Second, "the run ends", s.ended(o.ID))
+	calls := strings.Fields(s.story())
 	again, err := s.checkout("k1", "unknown")
 	s.must(err)
 	if again.Order.Rejection.Code != "payment_unresolved" {
 		t.Errorf("it is %s: %+v", again.Order.Status, again.Order.Rejection)
 	}
-	calls := strings.Fields(s.story())
 	if !slices.Equal(calls[len(calls)-2:], []string{"cancel", "release"}) {
 		t.Errorf("it asked for %s, want to end with the payment, then the hold", s.story())
 	}

@@ -61,7 +61,14 @@ func (a *App) Advance(ctx context.Context, run saga.Run) (saga.Run, error) {
 	return p.run, nil
 }
 
+// load reads the order, unless it was placed by this process a moment ago. An order that
+// has moved on since then costs nothing but a second look, when the facts are flushed.
 func (p *passage) load(ctx context.Context) error {
+	if h, ok := p.app.hot.take(p.run.ID); ok {
+		p.base, p.order, p.meta, p.token = h.order, h.order, h.meta, h.token
+		p.meta.Actor, p.meta.Causation = actor, p.run.Saga+"/"+p.run.ID
+		return nil
+	}
 	return p.app.Store.View(ctx, func(tx sqlstore.Tx) (err error) {
 		if p.base, p.meta, err = p.app.read(tx, p.run.ID); err != nil {
 			return err

@@ -15,6 +15,9 @@ import (
 // Hear takes a fact that another room has published. It is never refused: a fact
 // about an order that is decided already is recorded and, if it must be, undone.
 func (a *App) Hear(tx sqlstore.Tx, orderID string, meta eventlog.Meta, fact order.Event) error {
+	if a.hot.knows(orderID, fact) {
+		return nil
+	}
 	known, err := a.fold(tx, orderID)
 	if err != nil {
 		return err
@@ -51,7 +54,7 @@ func (a *App) Overdue(tx sqlstore.Tx, orderID string, meta eventlog.Meta) error 
 // that has ended goes on for an effect that appeared late; one that was swept is begun anew.
 func (a *App) follow(tx sqlstore.Tx, o order.Order) error {
 	now, save := a.Clock.Now(), saga.Save
-	run, _, err := saga.Get(tx, o.ID)
+	run, err := saga.Look(tx, o.ID)
 	switch {
 	case problem.Is(err, "run_not_found") && checkout.Next(&o) == checkout.Nothing:
 		return nil
@@ -67,6 +70,6 @@ func (a *App) follow(tx sqlstore.Tx, o order.Order) error {
 	if err := save(tx, next); err != nil {
 		return err
 	}
-	tx.AfterCommit(func() { a.kick(context.Background(), o.ID) })
+	tx.AfterCommit(func() { a.driver.KickFrom(context.Background(), o.ID) })
 	return nil
 }

@@ -33,7 +33,7 @@ func (a *App) Resolve(ctx context.Context, r Resolution) error {
 	by := saga.By{Actor: r.Meta.Actor, Reason: r.Reason, At: a.Clock.Now()}
 	err := a.Store.Update(ctx, func(tx sqlstore.Tx) error { return act(tx, r, by) })
 	if err == nil {
-		a.kick(ctx, r.RunID)
+		a.driver.KickFrom(ctx, r.RunID)
 	}
 	return err
 }

@@ -165,6 +165,7 @@ func TestAFactAboutAnOrderThatWasNeverPlacedIsALetter(t *testing.T) {
 func TestADriverThatLostTheStoreIsFenced(t *testing.T) {
 	s := open(t)
 	o := s.undecided("k1")
+	s.must(s.driver.Close(context.Background())) // what follows is driven by hand
 	stale, _ := s.run(o.ID)
 	s.must(s.store.Update(context.Background(), func(tx sqlstore.Tx) error {
 		_, err := saga.TakeOver(tx, "another", s.clock.Now())

@@ -28,6 +28,23 @@ func (a *App) Get(ctx context.Context, p auth.Principal, orderID string) (order.
 	return o, &to, nil
 }
 
+// Unplaced tells which of these orders have no event at all.
+func (a *App) Unplaced(ctx context.Context, orderIDs []string) (unplaced []string, err error) {
+	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
+		for _, orderID := range orderIDs {
+			first, err := a.Log.Stream(tx, orderID, 0, 1)
+			if err != nil {
+				return err
+			}
+			if len(first) == 0 {
+				unplaced = append(unplaced, orderID)
+			}
+		}
+		return nil
+	})
+	return unplaced, err
+}
+
 // Entry is one event of an order's history.
 type Entry struct {
 	Type    string
@@ -63,30 +80,42 @@ type Fact struct {
 // Facts reads a page of facts, oldest first, of the orders placed after a position of
 // the log; next is 0 at the end.
 func (a *App) Facts(ctx context.Context, after int64, limit int) (facts []Fact, next int64, err error) {
-	for len(facts) < limit {
+	for {
 		page, err := a.Log.After(ctx, after, factsScan)
 		if err != nil || len(page) == 0 {
 			return facts, 0, err
 		}
+		if after, facts, err = a.factsOf(ctx, page, facts, limit); err != nil || len(facts) == limit {
+			return facts, after, err
+		}
+	}
+}
+
+// factsScan is how many records of the log are read at once.
+const factsScan = 500
+
+// factsOf adds, from one snapshot, the facts of the orders that these records begin; it
+// gives the position to go on after.
+func (a *App) factsOf(ctx context.Context, page []eventlog.Recorded, facts []Fact, limit int) (after int64, all []Fact, err error) {
+	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
+		all = facts
 		for _, r := range page {
 			after = r.Position
 			if r.Type != placedName {
 				continue
 			}
-			fact, err := a.Fact(ctx, r.Stream)
+			fact, err := a.fact(tx, r.Stream)
 			if err != nil {
-				return nil, 0, err
+				return err
 			}
-			if facts = append(facts, fact); len(facts) == limit {
-				break
+			if all = append(all, fact); len(all) == limit {
+				return nil
 			}
 		}
-	}
-	return facts, after, nil
+		return nil
+	})
+	return after, all, err
 }
-
-// factsScan is how many records of the log are read at once.
-const factsScan = 500
 
 // Fact reads what an order says of itself and of its run, in one snapshot.
 func (a *App) Fact(ctx context.Context, orderID string) (f Fact, err error) {
@@ -102,7 +131,7 @@ func (a *App) fact(tx sqlstore.Tx, orderID string) (Fact, error) {
 	if err != nil {
 		return Fact{}, err
 	}
-	run, _, err := saga.Get(tx, orderID)
+	run, err := saga.Look(tx, orderID)
 	if err != nil && !problem.Is(err, "run_not_found") { // an ended run is swept after a while
 		return Fact{}, err
 	}

@@ -96,7 +96,7 @@ func (s *shop) boot() {
 	s.app = app.New(app.Deps{
 		Store: store, Log: log, Clock: s.clock, IDs: s.ids, Logger: slog.New(slog.DiscardHandler), Shop: "shop",
 		Carts: ports, Stock: ports, Payments: ports, People: ports,
-	}, func(ctx context.Context, run string) { s.driver.KickFrom(ctx, run) }, app.Options{})
+	}, s, app.Options{})
 	s.driver, err = saga.NewDriver(store, s.app.Advance, []saga.Definition{checkout.Definition()}, saga.Options{
 		Owner: "orders", Clock: s.clock, Log: slog.New(slog.DiscardHandler),
 	})
@@ -317,3 +317,8 @@ func (s *shop) forget(orderID string) error {
 		return err
 	})
 }
+
+// KickFrom and KickBegun pass on to the driver, which is made after the use cases.
+func (s *shop) KickFrom(ctx context.Context, run string) { s.driver.KickFrom(ctx, run) }
+
+func (s *shop) KickBegun(ctx context.Context, run saga.Run) { s.driver.KickBegun(ctx, run) }

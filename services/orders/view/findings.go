@@ -17,34 +17,43 @@ type Finding struct {
 }
 
 const (
-	findingsMax  = 1000 // findings told of at most
-	auditPage    = 500  // orders read at once
+	findingsMax  = 1000 // findings told of in one page at most
+	auditPage    = 2000 // orders, or rows of the list, checked in one page
 	compareTries = 3    // looks at a row that differs before it is told of
 )
 
-// Findings folds every order anew and compares it with its row, its sums and its
-// run: guarantees 1, 4, 7 and 8. It gives the number of orders checked.
-func Findings(ctx context.Context, v *Orders, a *app.App) (found []Finding, checked int, err error) {
-	for after := int64(0); ; {
-		facts, next, err := a.Facts(ctx, after, auditPage)
-		if err != nil {
-			return found, checked, err
-		}
-		for _, f := range facts {
-			wrong, err := v.check(ctx, a, f)
-			if err != nil {
-				return found, checked, err
-			}
-			found = append(found, wrong...)
-		}
-		checked += len(facts)
-		if after = next; next == 0 || len(found) >= findingsMax {
-			break
-		}
+// Page is what was found wrong with some of the orders, and where to go on.
+type Page struct {
+	Found   []Finding
+	Checked int
+	Next    int64 // position of the log to go on after; 0 at the end
+}
+
+// Findings folds the orders placed after a position anew and compares each with its
+// row, its sums and its run: guarantees 1, 4, 7 and 8. The last page also looks for
+// rows of orders that were never placed.
+func Findings(ctx context.Context, v *Orders, a *app.App, after int64) (p Page, err error) {
+	facts, next, err := a.Facts(ctx, after, auditPage)
+	if err != nil {
+		return p, err
 	}
-	strays, err := v.strays(ctx, a)
-	found = append(found, strays...)
-	return found[:min(len(found), findingsMax)], checked, err
+	p.Checked, p.Next = len(facts), next
+	for _, f := range facts {
+		wrong, err := v.check(ctx, a, f)
+		if err != nil {
+			return p, err
+		}
+		p.Found = append(p.Found, wrong...)
+	}
+	if next == 0 {
+		strays, err := v.strays(ctx, a)
+		if err != nil {
+			return p, err
+		}
+		p.Found = append(p.Found, strays...)
+	}
+	p.Found = p.Found[:min(len(p.Found), findingsMax)]
+	return p, nil
 }
 
 // strays names rows of orders that were never placed.
@@ -54,16 +63,18 @@ func (v *Orders) strays(ctx context.Context, a *app.App) (wrong []Finding, err e
 		if err != nil || len(page) == 0 {
 			return wrong, err
 		}
+		ids := make([]string, len(page))
 		for i := range page {
-			o, err := a.Load(ctx, page[i].OrderID)
-			if err != nil {
-				return wrong, err
-			}
-			if o.Status == order.Absent {
-				wrong = append(wrong, Finding{7, "order_view_is_fold", page[i].OrderID, "the list has it, it was never placed"})
-			}
+			ids[i] = page[i].OrderID
 		}
-		before = page[len(page)-1].OrderID
+		unplaced, err := a.Unplaced(ctx, ids)
+		if err != nil {
+			return wrong, err
+		}
+		for _, orderID := range unplaced {
+			wrong = append(wrong, Finding{7, "order_view_is_fold", orderID, "the list has it, it was never placed"})
+		}
+		before = ids[len(ids)-1]
 	}
 	return wrong, nil
 }

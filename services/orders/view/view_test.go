@@ -218,9 +218,14 @@ func TestANewVersionOfTheRowsRebuildsThem(t *testing.T) {
 
 func (d *desk) findings() (found []view.Finding, checked int) {
 	d.Helper()
-	found, checked, err := view.Findings(context.Background(), d.list, d.app)
-	d.must(err)
-	return found, checked
+	for after := int64(0); ; {
+		page, err := view.Findings(context.Background(), d.list, d.app, after)
+		d.must(err)
+		found, checked = append(found, page.Found...), checked+page.Checked
+		if after = page.Next; after == 0 {
+			return found, checked
+		}
+	}
 }
 
 func TestAGoodShopHasNoFindings(t *testing.T) {

@@ -78,15 +78,13 @@ func runMessage(r saga.Run, audit []saga.Audit) *ordersv1.Run {
 
 // ListFacts lists what souk verify compares with other rooms.
 func (s *Server) ListFacts(ctx context.Context, req *ordersv1.ListFactsRequest) (*ordersv1.ListFactsResponse, error) {
-	limit, token, err := page(req.PageSize, req.PageToken, factsDefault, factsMax)
+	limit, _, err := page(req.PageSize, req.PageToken, factsDefault, factsMax)
 	if err != nil {
 		return nil, err
 	}
-	after := int64(0)
-	if token != "" {
-		if after, err = strconv.ParseInt(token, 10, 64); err != nil {
-			return nil, badToken()
-		}
+	after, err := position(req.PageToken)
+	if err != nil {
+		return nil, err
 	}
 	facts, next, err := s.App.Facts(ctx, after, limit)
 	if err != nil {
@@ -105,15 +103,36 @@ func (s *Server) ListFacts(ctx context.Context, req *ordersv1.ListFactsRequest) 
 	return res, nil
 }
 
-// Findings checks the room's own rows.
-func (s *Server) Findings(ctx context.Context, _ *typev1.FindingsRequest) (*typev1.FindingsResponse, error) {
-	found, checked, err := view.Findings(ctx, s.Orders, s.App)
+// position reads a cursor that is a position of the log; none is the beginning.
+func position(token string) (int64, error) {
+	_, text, err := page(0, token, 1, 1)
+	if err != nil || text == "" {
+		return 0, err
+	}
+	after, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || after < 0 {
+		return 0, badToken()
+	}
+	return after, nil
+}
+
+// Findings checks a page of the room's own rows.
+func (s *Server) Findings(ctx context.Context, req *typev1.FindingsRequest) (*typev1.FindingsResponse, error) {
+	after, err := position(req.PageToken)
 	if err != nil {
 		return nil, err
 	}
-	res := &typev1.FindingsResponse{Checked: int32(checked), Head: s.App.Log.Head()}
-	for _, f := range found {
+	head := s.App.Log.Head()
+	page, err := view.Findings(ctx, s.Orders, s.App, after)
+	if err != nil {
+		return nil, err
+	}
+	res := &typev1.FindingsResponse{Checked: int32(page.Checked), Head: head}
+	for _, f := range page.Found {
 		res.Findings = append(res.Findings, &typev1.Finding{Guarantee: int32(f.Guarantee), Rule: f.Rule, Subject: f.Subject, Message: f.Message})
+	}
+	if page.Next != 0 {
+		res.NextPageToken = cursor(strconv.FormatInt(page.Next, 10))
 	}
 	standings, err := s.Bus.Standings(ctx, Consumers...)
 	for _, c := range standings {

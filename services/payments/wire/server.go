@@ -65,7 +65,7 @@ func (s *Server) GetIntent(ctx context.Context, r *paymentsv1.GetIntentRequest) 
 
 // ListIntents lists intents, oldest first.
 func (s *Server) ListIntents(ctx context.Context, r *paymentsv1.ListIntentsRequest) (*paymentsv1.ListIntentsResponse, error) {
-	if after := r.GetPageToken(); after != "" && !id.Valid(after) {
+	if after := r.GetPageToken(); after != "" && !id.Has("pay", after) {
 		return nil, problem.Field("page_token", "malformed", "must be the cursor of the page before")
 	}
 	page, next, err := s.App.List(ctx, app.Selection{

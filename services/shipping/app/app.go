@@ -78,6 +78,9 @@ func (a *App) Rates(country, currency string, grams int32) ([]rate.Option, error
 	case grams < 0 || grams > gramsMax:
 		return nil, problem.Field("weight_grams", "out_of_range", fmt.Sprintf("0 to %d grams", gramsMax))
 	}
+	if err := rate.CheckCurrency(currency); err != nil {
+		return nil, err
+	}
 	return rate.Options(*a.rates.Load(), country, currency, grams), nil
 }
 

@@ -44,28 +44,36 @@ type Option struct {
 func (r *Rate) Check() error {
 	switch {
 	case !id.Valid(r.ID):
-		return problem.Field("rate.id", "malformed", "1 to 64 letters, digits, “_”, “-” and “.”")
+		return problem.Field("id", "malformed", "1 to 64 letters, digits, “_”, “-” and “.”")
 	case r.Name == "" || len(r.Name) > NameMax:
-		return problem.Field("rate.name", "out_of_range", "1 to "+strconv.Itoa(NameMax)+" characters")
+		return problem.Field("name", "out_of_range", "1 to "+strconv.Itoa(NameMax)+" characters")
 	case len(r.Countries) > CountriesMax:
-		return problem.Field("rate.countries", "too_many", "at most "+strconv.Itoa(CountriesMax))
+		return problem.Field("countries", "too_many", "at most "+strconv.Itoa(CountriesMax))
 	case len(r.Brackets) == 0 || len(r.Brackets) > BracketsMax:
-		return problem.Field("rate.brackets", "out_of_range", "1 to "+strconv.Itoa(BracketsMax)+" brackets")
+		return problem.Field("brackets", "out_of_range", "1 to "+strconv.Itoa(BracketsMax)+" brackets")
 	}
-	if _, known := money.Exponent(r.Currency); !known {
-		return problem.Field("rate.currency", "unknown", "an ISO 4217 code such as GBP")
+	if err := CheckCurrency(r.Currency); err != nil {
+		return err
 	}
 	for i, c := range r.Countries {
 		if len(c) != 2 || c != strings.ToUpper(c) {
-			return problem.Field("rate.countries["+strconv.Itoa(i)+"]", "malformed", "an ISO 3166-1 alpha-2 code such as GB")
+			return problem.Field("countries["+strconv.Itoa(i)+"]", "malformed", "an ISO 3166-1 alpha-2 code such as GB")
 		}
 	}
 	return r.checkBrackets()
 }
 
+// CheckCurrency refuses a currency that does not exist.
+func CheckCurrency(currency string) error {
+	if _, known := money.Exponent(currency); !known {
+		return problem.Field("currency", "unknown", "an ISO 4217 code such as GBP")
+	}
+	return nil
+}
+
 func (r *Rate) checkBrackets() error {
 	for i, b := range r.Brackets {
-		at := "rate.brackets[" + strconv.Itoa(i) + "]"
+		at := "brackets[" + strconv.Itoa(i) + "]"
 		if b.PriceMinor < 0 {
 			return problem.Field(at+".price", "out_of_range", "a price of 0 or more")
 		}

@@ -44,14 +44,14 @@ func TestARateThatCannotBeAppliedIsRefused(t *testing.T) {
 		given, field string
 		spoil        func(*rate.Rate)
 	}{
-		{"no id", "rate.id", func(r *rate.Rate) { r.ID = "" }},
-		{"no name", "rate.name", func(r *rate.Rate) { r.Name = "" }},
-		{"no such currency", "rate.currency", func(r *rate.Rate) { r.Currency = "XYZ" }},
-		{"a country in words", "rate.countries[0]", func(r *rate.Rate) { r.Countries = []string{"Britain"} }},
-		{"no brackets", "rate.brackets", func(r *rate.Rate) { r.Brackets = nil }},
-		{"a price below zero", "rate.brackets[0].price", func(r *rate.Rate) { r.Brackets[0].PriceMinor = -1 }},
-		{"brackets that do not ascend", "rate.brackets[1].up_to_grams", func(r *rate.Rate) { r.Brackets[1].UpToGrams = 1 }},
-		{"any weight before the last", "rate.brackets[0].up_to_grams", func(r *rate.Rate) { r.Brackets[0].UpToGrams = 0 }},
+		{"no id", "id", func(r *rate.Rate) { r.ID = "" }},
+		{"no name", "name", func(r *rate.Rate) { r.Name = "" }},
+		{"no such currency", "currency", func(r *rate.Rate) { r.Currency = "XYZ" }},
+		{"a country in words", "countries[0]", func(r *rate.Rate) { r.Countries = []string{"Britain"} }},
+		{"no brackets", "brackets", func(r *rate.Rate) { r.Brackets = nil }},
+		{"a price below zero", "brackets[0].price", func(r *rate.Rate) { r.Brackets[0].PriceMinor = -1 }},
+		{"brackets that do not ascend", "brackets[1].up_to_grams", func(r *rate.Rate) { r.Brackets[1].UpToGrams = 1 }},
+		{"any weight before the last", "brackets[0].up_to_grams", func(r *rate.Rate) { r.Brackets[0].UpToGrams = 0 }},
 	} {
 		t.Run(c.given, func(t *testing.T) {
 			r := rate.Defaults()[1]

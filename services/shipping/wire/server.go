@@ -52,10 +52,13 @@ func (s *Server) Rates(_ context.Context, req *shippingv1.RatesRequest) (*shippi
 func (s *Server) PutRate(ctx context.Context, req *shippingv1.PutRateRequest) (*shippingv1.Rate, error) {
 	m := req.GetRate()
 	r := rate.Rate{ID: m.GetId(), Name: m.GetName(), Countries: m.GetCountries(), Currency: m.GetCurrency()}
+	if err := rate.CheckCurrency(r.Currency); err != nil {
+		return nil, err // else its brackets would be blamed
+	}
 	for i, b := range m.GetBrackets() {
 		price, err := protomoney.To(b.GetPrice())
 		if err != nil || price.Currency != r.Currency {
-			return nil, problem.Field("rate.brackets["+strconv.Itoa(i)+"].price", "malformed", "an amount in the rate's currency").Because(err)
+			return nil, problem.Field("brackets["+strconv.Itoa(i)+"].price", "malformed", "an amount in the rate's currency").Because(err)
 		}
 		r.Brackets = append(r.Brackets, rate.Bracket{UpToGrams: b.GetUpToGrams(), PriceMinor: price.Minor})
 	}
