@@ -25,6 +25,10 @@ test: needs drift lint tools ## the whole gate: needs, generated code, lint, eve
 bench: bin/souk ## measure the shop, beside the disk's and an append log's figures in the same run
 	go run ./test/bench $(ARGS)
 
+.PHONY: chaos
+chaos: bin/souk ## kill the shop at every point of a checkout, then at every pair of points
+	SOUK_TEST_BINARY=$(CURDIR)/bin/souk go test -count=1 -timeout 90m -v ./test/crash -args -whole | grep -v -e '^=== ' -e '"level"'
+
 .PHONY: house
 house: ## print the house's figures: lengths, exported names, comments
 	@go test -count=1 -run '^TestFigures$$' ./test/house -v -args -figures | grep -v -e '^=== ' -e '^--- ' -e '^PASS' -e '^ok'

@@ -75,7 +75,7 @@ func (c *commands) dispatch(ctx context.Context, chosen *kong.Context) error {
 	if target == nil {
 		return chosen.Run()
 	}
-	asked, closed, err := reach(ctx, target)
+	asked, closed, err := reach(ctx, target, target == &c.Import.Catalog.Target)
 	if err != nil && target == &c.Verify.Target {
 		return &verify.Exit{Code: exitUnchecked, Reason: err}
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/seed-21071466/souk/cmd/souk/client"
 	"github.com/seed-21071466/souk/cmd/souk/shop"
@@ -22,14 +24,18 @@ type asked struct {
 }
 
 // reach finds the shop: the running one at --url, or the one in the folder --data,
-// which it opens in this process and asks through the same front door.
-func reach(ctx context.Context, t *client.Target) (a *asked, closed func() error, err error) {
+// which it opens in this process and asks through the same front door. Only a command
+// that fills shops may make one: the others would find a mistyped folder in order.
+func reach(ctx context.Context, t *client.Target, mayMake bool) (a *asked, closed func() error, err error) {
 	if t.Data == "" {
 		api, err := t.Dial()
 		if err != nil {
 			return nil, nil, err
 		}
 		return &asked{api: api, http: http.DefaultClient, url: api.Address(), key: t.Key}, func() error { return nil }, nil
+	}
+	if _, err := os.Stat(t.Data); err != nil && !mayMake {
+		return nil, nil, fmt.Errorf("open the shop in %s: %w", t.Data, err)
 	}
 	settings, _, err := load("", nil)
 	if err != nil {

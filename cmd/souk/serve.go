@@ -84,7 +84,8 @@ func (c *serveCmd) serve(ctx context.Context, s *shop.Shop, l net.Listener, log 
 	return err
 }
 
-// tell tells a person the staff key that was made just now; a log line should not carry it.
+// tell tells a person the staff key that was made just now. It goes to standard error: logs, which are kept, go to
+// standard output.
 func tell(key string) {
 	if key != "" {
 		fmt.Fprintf(os.Stderr, "staff key: %s\n  It is told only this once; keep it. Send it as: Authorization: Bearer <key>\n", key)
@@ -96,7 +97,7 @@ func newTelemetry(level string) *telemetry.Telemetry {
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		panic(err) // the flag allows only levels
 	}
-	return telemetry.New(telemetry.Options{Out: os.Stderr, Level: l, RequestID: rpc.RequestID, MaySee: shop.MaySee})
+	return telemetry.New(telemetry.Options{Out: os.Stdout, Level: l, RequestID: rpc.RequestID, MaySee: shop.MaySee})
 }
 
 // busFaultSeed makes the bus deliver twice, late and out of order; tests of placements set it.

@@ -64,6 +64,12 @@ type Feed interface {
 // event whose effect it must then refuse as a fact already known.
 type Handler func(tx sqlstore.Tx, ev Event) error
 
+// BatchHandler turns events of one type, in the order of their positions, into
+// their effect at once: several rows in one statement, or only the last word on
+// each row. What holds for a Handler holds for it; if it fails, each event is
+// handled alone, so that the failing one is known.
+type BatchHandler func(tx sqlstore.Tx, events []Event) error
+
 // Start says where a consumer begins the first time that it subscribes.
 type Start uint8
 
@@ -86,15 +92,17 @@ const (
 
 // Consumer is one reaction of a room to one source.
 type Consumer struct {
-	Name       string             // unique in the bus and for ever: "inventory.orders"
-	Source     string             // the room that it follows
-	From       Start              // where it begins the first time
-	Store      *sqlstore.Store    // the consumer's own store, opened with Schema
-	Handle     map[string]Handler // by event type; other types are ignored
-	Attempts   int                // 0: AttemptsDefault
-	BackoffMin time.Duration      // 0: BackoffMinDefault
-	BackoffMax time.Duration      // 0: BackoffMaxDefault
-	LettersMax int                // 0: LettersDefault
+	Name       string                  // unique in the bus and for ever: "inventory.orders"
+	Source     string                  // the room that it follows
+	From       Start                   // where it begins the first time
+	Store      *sqlstore.Store         // the consumer's own store, opened with Schema
+	Handle     map[string]Handler      // by event type; types of neither map are ignored
+	HandleAll  map[string]BatchHandler // by event type, instead of Handle
+	Gather     time.Duration           // the least time between the ends of one batch and the beginning of the next, unless it is behind
+	Attempts   int                     // 0: AttemptsDefault
+	BackoffMin time.Duration           // 0: BackoffMinDefault
+	BackoffMax time.Duration           // 0: BackoffMaxDefault
+	LettersMax int                     // 0: LettersDefault
 }
 
 // Options are what a bus works with; the zero value works.

@@ -23,6 +23,7 @@ type follower struct {
 	options Options
 	feed    Feed
 	mark    watermark.Mark // inbox.low, for those who wait or measure
+	rested  time.Time      // end of the last batch that was not full; of the goroutine that delivers
 
 	mu      sync.Mutex
 	inbox   inbox
@@ -150,6 +151,9 @@ func (f *follower) step(ctx context.Context) (head int64, progressed bool, err e
 		err := f.feed.Wait(ctx, low)
 		return head, err == nil, err
 	}
+	if err := f.gather(ctx); err != nil {
+		return head, false, err
+	}
 	events, err := f.feed.After(ctx, low, f.options.BatchMax)
 	if err != nil {
 		return head, false, err
@@ -161,7 +165,28 @@ func (f *follower) step(ctx context.Context) (head int64, progressed bool, err e
 		head = math.MaxInt64 // a full window does not change when the feed grows
 	}
 	progressed, err = f.take(ctx, events)
+	if len(events) < f.options.BatchMax {
+		f.rested = time.Now()
+	}
 	return head, progressed, err
+}
+
+// gather lets events come together: the first after a quiet time is taken at
+// once, the next ones in batches. It measures the machine's work, not the
+// shop's time, hence no Clock.
+func (f *follower) gather(ctx context.Context) error {
+	wait := f.Gather - time.Since(f.rested)
+	if f.Gather <= 0 || wait <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // take delivers a batch under the lock, in the order of positions.
@@ -239,9 +264,12 @@ func (f *follower) pick(events []Event) (tasks []task, next inbox) {
 	return tasks, next
 }
 
+// hears says that events of that type have an effect.
+func (f *follower) hears(typ string) bool { return f.Handle[typ] != nil || f.HandleAll[typ] != nil }
+
 func (f *follower) judge(event *Event) act {
 	switch {
-	case f.Handle[event.Type] == nil:
+	case !f.hears(event.Type):
 		return ignore
 	case f.parked[event.Subject] > 0:
 		return park
@@ -258,10 +286,8 @@ func (f *follower) settle(ctx context.Context, tasks []task, next inbox) error {
 		return nil
 	}
 	err := f.update(ctx, func(tx sqlstore.Tx) error {
-		for _, task := range tasks {
-			if err := f.do(tx, task); err != nil {
-				return err
-			}
+		if err := f.do(tx, tasks); err != nil {
+			return err
 		}
 		return next.store(tx, f, &f.inbox)
 	})
@@ -276,24 +302,52 @@ func (f *follower) settle(ctx context.Context, tasks []task, next inbox) error {
 	return nil
 }
 
-func (f *follower) do(tx sqlstore.Tx, t task) error {
-	switch t.act {
-	case handle:
-		return f.call(tx, *t.event)
-	case park:
-		return insertLetter(tx, f, t.event, 0, "waits behind an earlier letter of its key")
+// do performs the tasks in their order; neighbours of one type are handled
+// together where they can be.
+func (f *follower) do(tx sqlstore.Tx, tasks []task) error {
+	var run []Event // neighbours of one type that has a BatchHandler
+	for _, t := range tasks {
+		if t.act == ignore {
+			continue
+		}
+		if len(run) > 0 && (t.act != handle || t.event.Type != run[0].Type) {
+			if err := f.call(tx, run...); err != nil {
+				return err
+			}
+			run = nil
+		}
+		var err error
+		switch {
+		case t.act == park:
+			err = insertLetter(tx, f, t.event, 0, "waits behind an earlier letter of its key")
+		case f.HandleAll[t.event.Type] != nil:
+			run = append(run, *t.event)
+		default:
+			err = f.call(tx, *t.event)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return nil
+	if len(run) == 0 {
+		return nil
+	}
+	return f.call(tx, run...)
 }
 
-// call runs the handler; a panic is a failure like any other.
-func (f *follower) call(tx sqlstore.Tx, event Event) (err error) {
+// call runs the handler of events of one type; a panic is a failure like any other.
+func (f *follower) call(tx sqlstore.Tx, events ...Event) (err error) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			err = &failure{fmt.Errorf("the handler panicked: %v", panicked)}
 		}
 	}()
-	if err := f.Handle[event.Type](tx, event); err != nil {
+	if all := f.HandleAll[events[0].Type]; all != nil {
+		err = all(tx, events)
+	} else {
+		err = f.Handle[events[0].Type](tx, events[0])
+	}
+	if err != nil {
 		return &failure{err}
 	}
 	return nil

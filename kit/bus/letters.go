@@ -216,7 +216,7 @@ func (f *follower) redriveFirst(ctx context.Context, subject string, by By) (id 
 		if event, err = firstLetter(tx, f, subject); err != nil {
 			return err
 		}
-		if f.Handle[event.Type] != nil {
+		if f.hears(event.Type) {
 			if err := f.call(tx, event); err != nil {
 				return err
 			}

@@ -74,11 +74,12 @@ func Schema() sqlstore.Schema {
 	return sqlstore.Schema{Name: "eventlog", Files: files}
 }
 
-// Log is the log of one store. It is safe for concurrency. A store has one Log in a process, for only the one that
-// appended moves its Head.
+// Log is the log of one store. It is safe for concurrency. A store has one Log in a process, and nobody else appends to
+// it: only the one that appended moves its Head, and it remembers how streams end.
 type Log struct {
 	store *sqlstore.Store
 	head  head
+	ends  ends // used within updates only, which run one after the other
 }
 
 // New reads the head of the store's log. The store has been opened with Schema.
@@ -96,10 +97,6 @@ func New(store *sqlstore.Store) (*Log, error) {
 }
 
 const (
-	selectEnds = `SELECT coalesce((SELECT max(position) FROM events), 0) AS last,
-	coalesce((SELECT position FROM events WHERE stream = ? ORDER BY version DESC LIMIT 1), 0) AS prev,
-	coalesce((SELECT max(version) FROM events WHERE stream = ?), 0) AS version`
-
 	insertEvent = `INSERT INTO events (position, stream, version, prev, type, schema, data, time,
 	shop, actor, on_behalf_of, reason, correlation, causation, trace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
@@ -113,24 +110,27 @@ const (
 // Append adds events to the end of a stream and returns its new version. Unless expected is Any, the stream must be at
 // that version (0: it does not exist yet); if it is not, the error is a *ConflictError.
 func (l *Log) Append(tx sqlstore.Tx, stream string, expected int64, events ...Event) (version int64, err error) {
-	var last, prev int64
-	if err := tx.QueryRow(selectEnds, stream, stream).Scan(&last, &prev, &version); err != nil {
+	last, at, err := l.ends.read(tx, stream)
+	if err != nil {
 		return 0, fmt.Errorf("read end of stream %s: %w", stream, err)
 	}
-	if expected != Any && expected != version {
-		return version, &ConflictError{stream, expected, version}
+	if expected != Any && expected != at.version {
+		return at.version, &ConflictError{stream, expected, at.version}
+	}
+	if len(events) == 0 {
+		return at.version, nil
 	}
 	for i := range events {
-		last, version = last+1, version+1
-		if err := insert(tx, stream, last, prev, version, &events[i]); err != nil {
+		last++
+		if err := insert(tx, stream, last, at.position, at.version+1, &events[i]); err != nil {
+			l.ends.forget()
 			return 0, fmt.Errorf("append %s to %s: %w", events[i].Type, stream, err)
 		}
-		prev = last
+		at = end{position: last, version: at.version + 1}
 	}
-	if len(events) > 0 {
-		tx.AfterCommit(func() { l.head.advance(last) })
-	}
-	return version, nil
+	l.ends.keep(stream, at)
+	tx.AfterCommit(func() { l.head.advance(last) })
+	return at.version, nil
 }
 
 func insert(tx sqlstore.Tx, stream string, position, prev, version int64, e *Event) error {

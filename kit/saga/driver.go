@@ -192,6 +192,7 @@ func (d *Driver) kick(k kick) {
 		return
 	}
 	if len(d.kicks) < KicksMax {
+		k.begun = nil // by the time its turn comes it may have moved on
 		d.kicks = append(d.kicks, k)
 	}
 }

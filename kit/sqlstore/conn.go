@@ -195,7 +195,7 @@ func (c *conn) take(query string) (*stmt, error) {
 }
 
 func (c *conn) prepare(query string) (*stmt, error) {
-	raw, err := c.raw.(driver.ConnPrepareContext).PrepareContext(context.Background(), query)
+	raw, err := c.raw.(driver.ConnPrepareContext).PrepareContext(context.Background(), keepPlan(query))
 	if err != nil {
 		return nil, err
 	}
@@ -207,6 +207,10 @@ func (c *conn) prepare(query string) (*stmt, error) {
 		busy:   true,
 	}, nil
 }
+
+// keepPlan spares a statement from being planned anew at each run: SQLite does so whenever a LIMIT is a parameter and
+// nothing else, because the value might change the plan. That costs more than most of our statements do.
+func keepPlan(query string) string { return strings.ReplaceAll(query, "LIMIT ?", "LIMIT ? + 0") }
 
 func firstWord(query string) string {
 	if words := strings.Fields(query); len(words) > 0 {

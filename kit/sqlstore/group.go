@@ -6,48 +6,73 @@ import (
 	"github.com/seed-21071466/souk/kit/crashpoint"
 )
 
-// group is one commit and those who share it.
+// group is one commit and those who share it. Its members run one after the other straight in its transaction. Only
+// when one fails after it wrote, and others' writes stand before its own, is the transaction rolled back: then all
+// since the first writer run again, now with a savepoint before their writes, so that each outcome is decided on the
+// state that commits.
 type group struct {
 	w         *writer
 	members   []*request
+	next      int // the first of members that has yet to run, or to run again
+	writer    int // the first of members whose writes are kept
+	began     time.Time
+	gathered  bool // it has waited for more members
 	begun     bool // BEGIN has been run
 	dirty     bool // a member's writes are kept
+	careful   bool // savepoints are set
 	protected bool // a savepoint stands at the present state
+	undid     bool // a member's writes were undone; the next group is careful from the start
 	running   *request
 	fatal     error // ended the outer transaction: every member fails
 }
 
 func (g *group) start(w *writer) {
 	clear(g.members)
-	*g = group{w: w, members: g.members[:0]}
+	*g = group{w: w, members: g.members[:0], began: time.Now(), careful: g.undid}
 }
 
-// admit runs one member, and keeps or undoes what it wrote.
+// admit makes a request a member, unless its caller has left.
 func (g *group) admit(r *request) {
 	if !r.state.CompareAndSwap(queued, running) {
 		return
 	}
 	g.w.metrics.waited(r.since)
 	g.members = append(g.members, r)
-	if g.fatal = g.begin(); g.fatal != nil {
-		return
-	}
-	g.running = r
-	r.call(g.w.log)
-	g.running = nil
-	g.settle(r)
 }
 
-func (g *group) settle(r *request) {
+// full reports whether the group takes no more members.
+func (g *group) full() bool {
+	return g.fatal != nil || len(g.members) >= g.w.batchMax || time.Since(g.began) > batchTime
+}
+
+// run runs the members that have yet to run, and keeps or undoes what each wrote.
+func (g *group) run() {
+	for g.next < len(g.members) && g.fatal == nil {
+		r := g.members[g.next]
+		g.next++
+		if g.fatal = g.begin(); g.fatal != nil {
+			return
+		}
+		g.running = r
+		r.call(g)
+		g.settle()
+	}
+}
+
+// settle ends the running member.
+func (g *group) settle() {
+	r := g.running
+	g.running = nil
 	r.tx.end()
-	if g.fatal = r.tx.fatal; g.fatal != nil || !r.tx.wrote {
-		return
-	}
-	if r.err != nil || r.panic != nil {
+	switch {
+	case r.tx.fatal != nil:
+		g.fatal = r.tx.fatal
+	case !r.tx.wrote:
+	case r.failed():
 		g.fatal = g.undo()
-		return
+	default:
+		g.fatal = g.keep()
 	}
-	g.fatal = g.keep()
 }
 
 func (g *group) begin() error {
@@ -60,7 +85,7 @@ func (g *group) begin() error {
 
 // protect comes before a member's writes. While nothing is kept yet, BEGIN itself is the savepoint.
 func (g *group) protect() error {
-	if !g.dirty || g.protected {
+	if !g.careful || !g.dirty || g.protected {
 		return nil
 	}
 	g.protected = true
@@ -68,7 +93,9 @@ func (g *group) protect() error {
 }
 
 func (g *group) keep() error {
-	g.dirty = true
+	if !g.dirty {
+		g.dirty, g.writer = true, g.next-1
+	}
 	if !g.protected {
 		return nil
 	}
@@ -76,10 +103,16 @@ func (g *group) keep() error {
 	return g.w.conn.run("RELEASE member")
 }
 
-// undo leaves the savepoint standing, at the state that the next member begins with.
+// undo leaves a savepoint standing, at the state that the next member begins with. Without one it takes the others'
+// writes along, and they run again.
 func (g *group) undo() error {
+	g.undid = true
+	g.w.undone++
 	if g.protected {
 		return g.w.conn.run("ROLLBACK TO member")
+	}
+	if g.dirty {
+		g.careful, g.dirty, g.next = true, false, g.writer
 	}
 	g.begun = false
 	return g.w.conn.run("ROLLBACK")
@@ -87,12 +120,11 @@ func (g *group) undo() error {
 
 // finish commits what is kept and answers every member: refusals too rest on what the others wrote.
 func (g *group) finish() {
-	if r := g.running; r != nil { // it ended the goroutine
-		g.running = nil
-		g.settle(r)
-	}
 	if g.fatal == nil && g.dirty {
 		g.fatal = g.commit()
+	}
+	if g.fatal != nil {
+		g.w.undone++
 	}
 	if g.begun && (g.fatal != nil || !g.dirty) {
 		_ = g.w.conn.run("ROLLBACK") // fails when the error has rolled back already

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // sqliteDriver is one SQLite file: a writer, a checkpointer and readers.
@@ -45,6 +46,7 @@ func startSQLite(c *conn, path string, m *metrics, o Options) (*sqliteDriver, er
 	w := &writer{
 		conn: c, name: o.Name, log: o.Log, metrics: m, batchMax: o.BatchMax,
 		queue: make(chan *request, o.QueueMax), stop: make(chan struct{}), gone: make(chan struct{}),
+		patience: time.NewTimer(gatherTime),
 	}
 	hold := func() func() { w.quiet.Lock(); return w.quiet.Unlock }
 	k, err := newCheckpointer(path, o.Log, hold)

@@ -70,6 +70,18 @@ func (t *tx) AfterCommit(fn func()) {
 	t.hooks = append(t.hooks, fn)
 }
 
+// Undone counts how often a store has undone what one of its updates wrote. While it stays the same, whatever an update
+// of this store has written or read, in this group or one before, still stands for the next update: what was learnt from
+// it need not be read again. ok is false where that cannot be said: in a View, or of a driver that runs updates side by
+// side.
+func Undone(of Tx) (times uint64, ok bool) {
+	t, ok := of.(*tx)
+	if !ok || t.update == nil {
+		return 0, false
+	}
+	return t.update.w.undone, true
+}
+
 // take readies a statement, and in an Update the savepoint before the first write.
 func (t *tx) take(query string) (*stmt, error) {
 	if t.ended {

@@ -11,12 +11,15 @@ import (
 	"time"
 )
 
-// batchTime bounds how long a group may go on admitting members before it commits.
-const batchTime = 20 * time.Millisecond
+// Bounds of one group.
+const (
+	batchTime  = 20 * time.Millisecond  // how long it may go on admitting members before it commits
+	gatherTime = 300 * time.Microsecond // how long it waits for as many members as the group before it had
+)
 
 // writer runs every update of a store, one after the other, on one goroutine and one connection:
 //
-//	queue → group: BEGIN, members with a savepoint each, COMMIT → hooks → every caller hears
+//	queue → group: BEGIN, members, COMMIT → hooks → every caller hears
 type writer struct {
 	conn     *conn
 	name     string
@@ -29,6 +32,9 @@ type writer struct {
 	quiet    sync.Mutex      // held during a group, and by a checkpoint that must not be overtaken
 	grew     func(pages int) // told by how much the log has grown
 	group    group
+	last     int         // members of the last group
+	patience *time.Timer // of gather
+	undone   uint64      // how often writes of a member have been undone
 }
 
 // Steps in the life of a request.
@@ -39,6 +45,7 @@ const (
 )
 
 type request struct {
+	ctx   context.Context
 	fn    func(Tx) error
 	since time.Time
 	state atomic.Int32
@@ -56,8 +63,7 @@ func (w *writer) update(ctx context.Context, fn func(Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r := &request{fn: fn, since: time.Now(), done: make(chan struct{})}
-	r.tx.ctx, r.tx.conn, r.tx.update = ctx, w.conn, &w.group
+	r := &request{ctx: ctx, fn: fn, since: time.Now(), done: make(chan struct{})}
 	select {
 	case w.queue <- r:
 	case <-ctx.Done():
@@ -86,6 +92,8 @@ func (w *writer) await(ctx context.Context, r *request) error {
 	return r.outcome()
 }
 
+func (r *request) failed() bool { return r.err != nil || r.panic != nil }
+
 func (r *request) outcome() error {
 	if r.panic != nil {
 		panic(r.panic)
@@ -93,7 +101,8 @@ func (r *request) outcome() error {
 	return r.err
 }
 
-// loop ends when the store closes. A member that ends the goroutine does not end the writer.
+// loop ends when the store closes. A member that ends the goroutine does not end the writer: the next one takes its
+// group over.
 func (w *writer) loop() {
 	closing := false
 	defer func() {
@@ -103,6 +112,9 @@ func (w *writer) loop() {
 		}
 		go w.loop()
 	}()
+	if w.group.running != nil {
+		w.lead(nil)
+	}
 	for {
 		select {
 		case r := <-w.queue:
@@ -122,20 +134,27 @@ func (w *writer) drain() {
 	}
 }
 
-// lead gathers a group around the first request without waiting for others, commits it, and only then answers.
+// lead gathers a group around the first request, commits it, and only then answers; nil goes on with the group whose
+// member ended the goroutine.
 func (w *writer) lead(first *request) {
 	w.quiet.Lock()
 	defer w.quiet.Unlock()
 	g := &w.group
-	g.start(w)
-	defer g.finish()
-	began := time.Now()
-	for r := first; r != nil; r = w.another() {
-		g.admit(r)
-		if g.fatal != nil || len(g.members) >= w.batchMax || time.Since(began) > batchTime {
-			return
-		}
+	if first == nil {
+		g.settle()
+	} else {
+		g.start(w)
+		g.admit(first)
 	}
+	for g.run(); !g.full(); g.run() {
+		r := w.another()
+		if r == nil {
+			break
+		}
+		g.admit(r)
+	}
+	g.finish()
+	w.last = len(g.members)
 }
 
 // another takes one more request. An empty queue is asked twice: those just answered are often about to come back.
@@ -144,7 +163,27 @@ func (w *writer) another() *request {
 		return r
 	}
 	runtime.Gosched()
-	return w.poll()
+	if r := w.poll(); r != nil {
+		return r
+	}
+	return w.gather()
+}
+
+// gather waits a little for as many members as the last group had: one commit for all costs less than one for each.
+// Somebody alone never waits.
+func (w *writer) gather() *request {
+	g := &w.group
+	if g.gathered || len(g.members) >= w.last {
+		return nil
+	}
+	w.patience.Reset(gatherTime)
+	select {
+	case r := <-w.queue:
+		return r
+	case <-w.patience.C:
+		g.gathered = true
+		return nil
+	}
 }
 
 func (w *writer) poll() *request {
@@ -156,12 +195,13 @@ func (w *writer) poll() *request {
 	}
 }
 
-// call runs the function; how it ended is in err and panic.
-func (r *request) call(log *slog.Logger) {
+// call runs the function, perhaps not for the first time; how it ended is in err and panic.
+func (r *request) call(g *group) {
+	r.tx = tx{ctx: r.ctx, conn: g.w.conn, update: g}
 	r.err = errGoexit
 	defer func() {
 		if r.panic = recover(); r.panic != nil {
-			log.Error("transaction panicked", "panic", r.panic, "stack", string(debug.Stack()))
+			g.w.log.Error("transaction panicked", "panic", r.panic, "stack", string(debug.Stack()))
 		}
 	}()
 	r.err = r.fn(&r.tx)

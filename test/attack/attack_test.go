@@ -5,6 +5,7 @@ package attack
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -182,17 +183,17 @@ func TestClientAgainstWebhookAgainstReconciler(t *testing.T) {
 			for range 3 {
 				c := s.ReadyCart(t, 1, "A")
 				shop.Eventually(t, token+" is "+want, func() bool {
-					var decided bool
+					var decided atomic.Bool
 					together(3, func(int) {
 						a, err := s.Try(c.Checkout("k-"+c.ID, token))
 						if err != nil || a.Status >= 500 {
 							t.Errorf("%s answered %s, %v", token, a, err)
 						}
 						if a.Status == 201 && want == "confirmed" || a.Status == 402 && want == "rejected" {
-							decided = true
+							decided.Store(true)
 						}
 					})
-					return decided
+					return decided.Load()
 				})
 			}
 		})

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-21071466/souk/test/shop"
 )
 
-var fresh = flag.Int("seeds", 2, "seeds to try beside those that failed once; each is a shop of its own")
+var fresh = flag.Int("seeds", 1, "seeds to try beside those that failed once; each is a shop of its own")
 
 const (
 	callsOfSeed = 300              // calls on one shop

@@ -3,6 +3,7 @@ package badinput
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,19 +35,13 @@ const (
 
 // calls are good requests of every route, in this shop.
 func (s *stage) calls() []call {
+	return slices.Concat(s.shoppers(), s.merchants(), s.stockroom(), s.operators())
+}
+
+// shoppers is what shoppers ask.
+func (s *stage) shoppers() []call {
 	cart, order := s.cart.ID, s.order
-	mug, jug := fmt.Sprintf(product, "", "mug", "mug"), fmt.Sprintf(product, `"id": "jug", `, "jug", "jug")
 	return []call{
-		{route: "GET /api/audit/carts", as: "staff"},
-		{route: "GET /api/audit/catalog", as: "staff"},
-		{route: "GET /api/audit/inventory", as: "staff"},
-		{route: "GET /api/audit/inventory/holds", as: "staff", query: "page_size=10&page_token=&state=allocated"},
-		{route: "GET /api/audit/orders", as: "staff"},
-		{route: "GET /api/audit/orders/facts", as: "staff", query: "page_size=10&page_token="},
-		{route: "GET /api/audit/payments", as: "staff"},
-		{route: "GET /api/audit/pricing", as: "staff"},
-		{route: "GET /api/audit/shipping", as: "staff"},
-		{route: "GET /api/audit/users", as: "staff"},
 		{route: "POST /api/carts", body: `{"channel": "web", "currency": "GBP", "lines": [{"sku": "A", "quantity": 1}], "metadata": {"note": "gift"}}`},
 		{route: "GET /api/carts/{cart_id}", path: "/api/carts/" + cart, as: "cart"},
 		{
@@ -58,6 +53,25 @@ func (s *stage) calls() []call {
 		{route: "PUT /api/carts/{cart_id}/lines/{sku}", path: "/api/carts/" + cart + "/lines/A", as: "cart", body: `{"quantity": 1}`},
 		{route: "PUT /api/carts/{cart_id}/shipping", path: "/api/carts/" + cart + "/shipping", as: "cart", body: `{"option_id": "standard"}`, required: "option_id"},
 		{route: "GET /api/carts/{cart_id}/shipping-options", path: "/api/carts/" + cart + "/shipping-options", as: "cart"},
+		{
+			route: "POST /api/checkout", as: "cart", required: "cart_id payment payment.token", last: true,
+			body: `{"cart_id": "` + cart + `", "expected_total": {"currency": "GBP", "amount": "6.50"}, "payment": {"provider": "sandbox", "token": "tok_ok"}}`,
+		},
+		{route: "GET /api/orders", as: "order", query: "page_size=10&page_token=&state=confirmed&subject_id=" + s.subject},
+		{route: "GET /api/orders/{order_id}", path: "/api/orders/" + order, as: "order"},
+		{route: "GET /api/orders/{order_id}/history", path: "/api/orders/" + order + "/history", as: "staff"},
+		{
+			route: "POST /api/quotes", required: "lines[0].sku lines[0].quantity",
+			body: `{"channel": "web", "currency": "GBP", "country": "GB", "lines": [{"sku": "A", "quantity": 2, "tax_class": "standard"}], "shipping": ` + money + `}`,
+		},
+		{route: "GET /api/shipping/rates", query: "country=GB&weight_grams=100&currency=GBP&channel=web"},
+	}
+}
+
+// merchants is what changes and shows the catalogue, its prices and the ways to sell.
+func (s *stage) merchants() []call {
+	mug, jug := fmt.Sprintf(product, "", "mug", "mug"), fmt.Sprintf(product, `"id": "jug", `, "jug", "jug")
+	return []call{
 		{route: "GET /api/categories", query: "page_size=10&page_token="},
 		{
 			route: "PUT /api/categories/{category.id}", path: "/api/categories/cat", as: "staff", required: "title", free: "position",
@@ -68,18 +82,6 @@ func (s *stage) calls() []call {
 			route: "PUT /api/channels/{channel.id}", path: "/api/channels/shop", as: "staff", required: "currency default_country",
 			body: `{"currency": "EUR", "tax_inclusive": true, "default_country": "DE"}`,
 		},
-		{
-			route: "POST /api/checkout", as: "cart", required: "cart_id payment payment.token", last: true,
-			body: `{"cart_id": "` + cart + `", "expected_total": {"currency": "GBP", "amount": "6.50"}, "payment": {"provider": "sandbox", "token": "tok_ok"}}`,
-		},
-		{route: "GET /api/ledger/accounts", as: "staff"},
-		{route: "GET /api/locations", as: "staff"},
-		{route: "PUT /api/locations/{location.id}", path: "/api/locations/back", as: "staff", free: "priority", body: `{"name": "Back room", "priority": 2}`},
-		{route: "GET /api/orders", as: "order", query: "page_size=10&page_token=&state=confirmed&subject_id=" + s.subject},
-		{route: "GET /api/orders/{order_id}", path: "/api/orders/" + order, as: "order"},
-		{route: "GET /api/orders/{order_id}/history", path: "/api/orders/" + order + "/history", as: "staff"},
-		{route: "GET /api/payments", as: "staff", query: "page_size=10&page_token=&state=authorized&order_id=" + order},
-		{route: "GET /api/payments/{intent_id}", path: "/api/payments/" + s.intent, as: "staff"},
 		{route: "GET /api/prices", query: "channel=web&skus=A&page_size=10&page_token="},
 		{
 			route: "POST /api/prices:batch", as: "staff", alone: true, required: "prices prices[0].sku prices[0].price",
@@ -94,17 +96,22 @@ func (s *stage) calls() []call {
 			required: "products products[0].id products[0].title products[0].variants products[0].variants[0].sku",
 		},
 		{
-			route: "POST /api/quotes", required: "lines[0].sku lines[0].quantity",
-			body: `{"channel": "web", "currency": "GBP", "country": "GB", "lines": [{"sku": "A", "quantity": 2, "tax_class": "standard"}], "shipping": ` + money + `}`,
-		},
-		{route: "GET /api/runs", as: "staff", query: "page_size=10&page_token=&state=done"},
-		{route: "GET /api/runs/{run_id}", path: "/api/runs/" + order, as: "staff"},
-		{route: "POST /api/runs/{run_id}", path: "/api/runs/" + order, as: "staff", body: `{"action": "abandon", "reason": "a test"}`, required: "action reason", last: true},
-		{route: "GET /api/shipping/rates", query: "country=GB&weight_grams=100&currency=GBP&channel=web"},
-		{
 			route: "PUT /api/shipping/rates/{rate.id}", path: "/api/shipping/rates/express", as: "staff", required: "name currency brackets",
 			body: `{"name": "Express", "countries": ["GB"], "currency": "GBP", "brackets": [{"up_to_grams": 1000, "price": ` + money + `}]}`,
 		},
+		{route: "GET /api/tax-rates", as: "staff"},
+		{
+			route: "PUT /api/tax-rates/{rate.country}/{rate.tax_class}", path: "/api/tax-rates/FR/standard", as: "staff", required: "rate",
+			body: `{"rate": "0.2"}`,
+		},
+	}
+}
+
+// stockroom is what changes and shows stock.
+func (s *stage) stockroom() []call {
+	return []call{
+		{route: "GET /api/locations", as: "staff"},
+		{route: "PUT /api/locations/{location.id}", path: "/api/locations/back", as: "staff", free: "priority", body: `{"name": "Back room", "priority": 2}`},
 		{
 			route: "POST /api/stock/movements", as: "staff", free: "movements[0].quantity", required: "movements movements[0].sku movements[0].kind movements[0].quantity",
 			body: `{"movements": [{"sku": "A", "location_id": "main", "kind": "adjusted", "quantity": 3, "reason": "found"}]}`,
@@ -116,14 +123,31 @@ func (s *stage) calls() []call {
 			route: "POST /api/stock:count", as: "staff", required: "counts counts[0].sku",
 			body: `{"counts": [{"sku": "A", "location_id": "main", "on_hand": 60}], "only_new": false, "reason": "counted"}`,
 		},
-		{route: "GET /api/tax-rates", as: "staff"},
-		{
-			route: "PUT /api/tax-rates/{rate.country}/{rate.tax_class}", path: "/api/tax-rates/FR/standard", as: "staff", required: "rate",
-			body: `{"rate": "0.2"}`,
-		},
+	}
+}
+
+// operators is what those ask who keep the shop.
+func (s *stage) operators() []call {
+	order := s.order
+	return []call{
+		{route: "GET /api/audit/carts", as: "staff"},
+		{route: "GET /api/audit/catalog", as: "staff"},
+		{route: "GET /api/audit/inventory", as: "staff"},
+		{route: "GET /api/audit/inventory/holds", as: "staff", query: "page_size=10&page_token=&state=allocated"},
+		{route: "GET /api/audit/orders", as: "staff"},
+		{route: "GET /api/audit/orders/facts", as: "staff", query: "page_size=10&page_token="},
+		{route: "GET /api/audit/payments", as: "staff"},
+		{route: "GET /api/audit/pricing", as: "staff"},
+		{route: "GET /api/audit/shipping", as: "staff"},
+		{route: "GET /api/audit/users", as: "staff"},
+		{route: "GET /api/ledger/accounts", as: "staff"},
+		{route: "GET /api/payments", as: "staff", query: "page_size=10&page_token=&state=authorized&order_id=" + order},
+		{route: "GET /api/payments/{intent_id}", path: "/api/payments/" + s.intent, as: "staff"},
+		{route: "GET /api/runs", as: "staff", query: "page_size=10&page_token=&state=done"},
+		{route: "GET /api/runs/{run_id}", path: "/api/runs/" + order, as: "staff"},
+		{route: "POST /api/runs/{run_id}", path: "/api/runs/" + order, as: "staff", body: `{"action": "abandon", "reason": "a test"}`, required: "action reason", last: true},
 		{route: "DELETE /api/users/{id}", path: "/api/users/" + s.subject, as: "staff", last: true},
 		{route: "GET /api/users/{id}", path: "/api/users/" + s.subject, as: "staff"},
-
 		{route: "GET /api/letters/", as: "staff", query: "consumer=carts.orders&after=0&limit=10"},
 	}
 }

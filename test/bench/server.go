@@ -42,7 +42,7 @@ func start(ctx context.Context, souk, dir string) (*server, error) {
 	defer log.Close()
 	s.cmd = exec.Command(souk, "serve", "--data", dir, "--http", "127.0.0.1:0", "--sample")
 	s.cmd.Env = append(os.Environ(), "SOUK_GATEWAY_RATE_LIMIT=false")
-	s.cmd.Stderr = log
+	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.begun = time.Now()
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", souk, err)

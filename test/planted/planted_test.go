@@ -232,6 +232,13 @@ func TestWhatAShopHealsOrShowsIsNotBroken(t *testing.T) {
 	}
 }
 
+func TestAFolderWithoutAShopIsNotFoundInOrder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mistyped")
+	if out, code := shop.Souk(t, "verify", "--data", dir); code != 2 || !strings.Contains(out, "mistyped") {
+		t.Errorf("verify exits with %d:\n%s", code, out)
+	}
+}
+
 // A log that lost its end would give positions out again that its consumers have heard: the next orders would go unheard.
 func TestAShopWhoseLogLostItsEndIsNotOpened(t *testing.T) {
 	g := trade(t)

@@ -76,11 +76,11 @@ func (s *Shop) Run() {
 	s.t.Helper()
 	s.cmd = exec.Command(Binary(s.t), append([]string{"serve", "--data", s.Dir, "--http", "127.0.0.1:0"}, s.args...)...)
 	s.cmd.Env = append(os.Environ(), s.env...)
-	out, err := s.cmd.StderrPipe()
+	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.cmd.Stdout = s.log
+	s.cmd.Stderr = s.cmd.Stdout // one stream: logs, and the key that is told to a person
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

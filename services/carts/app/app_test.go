@@ -471,3 +471,26 @@ func TestASweepGoesOnWhileThereIsMore(t *testing.T) {
 		t.Errorf("%d were swept, %v", n, err)
 	}
 }
+
+// What is kept in memory is what is stored, for carts of any size and whoever changed them.
+func TestReadingIsAlwaysTheLastCommit(t *testing.T) {
+	s := open(t)
+	s.prices["C"] = 1
+	id, owner := s.create()
+	for n := 1; n <= 60; n++ {
+		piece := cart.Piece{SKU: string("ABC"[n%3]), Quantity: int32(n % 5)}
+		p, err := s.PutLine(ctx, owner, id, piece)
+		s.must(err)
+		p.Cart.Lines = append(p.Cart.Lines, cart.Line{SKU: "mine"}) // what a caller does with its answer is its own
+		if n%7 == 0 {
+			s.ordered(id, fmt.Sprint("ord_", n), cart.Piece{SKU: "A", Quantity: 1})
+		}
+		read := s.get(id).Cart
+		fresh := app.New(s.Deps)
+		stored, err := fresh.Get(ctx, owner, id)
+		s.must(err)
+		if diff := cmp.Diff(stored.Cart, read); diff != "" {
+			t.Fatalf("after change %d: %s", n, diff)
+		}
+	}
+}

@@ -7,8 +7,10 @@ import (
 	"github.com/seed-21071466/souk/services/carts/cart"
 )
 
-// recentMax is how many carts are kept in memory.
-const recentMax = 4096
+const (
+	recentMax      = 4096 // carts that are kept in memory
+	recentLinesMax = 20   // lines of one that is: the few larger ones are read from the store
+)
 
 // recent is the carts that were changed last, as they were committed: most reads of a
 // cart follow a change of it by the same shopper. Only this process writes the store,
@@ -26,6 +28,10 @@ func (r *recent) keep(c cart.Cart) {
 	c.Lines = slices.Clone(c.Lines)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(c.Lines) > recentLinesMax {
+		delete(r.by, c.ID)
+		return
+	}
 	if r.by == nil {
 		r.by = make(map[string]cart.Cart, recentMax)
 	}

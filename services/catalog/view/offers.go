@@ -2,6 +2,8 @@ package view
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -24,34 +26,63 @@ type Price struct {
 	Revision    int64     // the highest one of a SKU in its channel holds
 }
 
+// stockRows bounds the figures of one statement.
+const stockRows = 64
+
 // ApplyStock keeps figures that are newer than what is known, in whatever
 // order they come.
 func (v *View) ApplyStock(tx sqlstore.Tx, figures []Stock) error {
-	for _, f := range figures {
-		shows, err := keepStock(tx, f)
-		if err == nil && shows {
-			err = v.changed(tx, f.SKU)
-		}
-		if err != nil {
+	for some := range slices.Chunk(newest(figures), stockRows) {
+		if err := v.applyStock(tx, some); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keepStock stores a newer figure and says whether a page shows it. A hold
-// that becomes an allocation has a new revision and the same figure.
-func keepStock(tx sqlstore.Tx, f Stock) (shows bool, err error) {
-	var known Stock
-	err = tx.QueryRow(`SELECT available, backorder, revision FROM stock WHERE sku = ?`, f.SKU).
-		Scan(&known.Available, &known.Backorder, &known.Revision)
-	if err != nil && !errors.Is(err, sqlstore.ErrNoRows) || err == nil && f.Revision <= known.Revision {
-		return false, ignoring(err)
+// newest is the last word on each SKU: a statement has one row for it.
+func newest(figures []Stock) []Stock {
+	at, last := make(map[string]int, len(figures)), make([]Stock, 0, len(figures))
+	for _, f := range figures {
+		k, known := at[f.SKU]
+		if !known {
+			at[f.SKU] = len(last)
+			last = append(last, f)
+		} else if f.Revision > last[k].Revision {
+			last[k] = f
+		}
 	}
-	_, err = tx.Exec(`INSERT INTO stock (sku, available, backorder, revision) VALUES (?, ?, ?, ?)
-		ON CONFLICT (sku) DO UPDATE SET available = excluded.available, backorder = excluded.backorder, revision = excluded.revision`,
-		f.SKU, f.Available, number(f.Backorder), f.Revision)
-	return known.Available != f.Available || known.Backorder != f.Backorder, err
+	return last
+}
+
+// applyStock stores figures of different SKUs in one statement and counts the
+// changes that a page shows. A hold that becomes an allocation has a new
+// revision and the same figure.
+func (v *View) applyStock(tx sqlstore.Tx, figures []Stock) error {
+	for _, f := range figures {
+		known, err := v.stocks.get(tx, f.SKU)
+		if err != nil {
+			return err
+		}
+		if f.Revision <= known.Revision || known.Available == f.Available && known.Backorder == f.Backorder {
+			continue
+		}
+		if err := v.changed(tx, f.SKU); err != nil {
+			return err
+		}
+	}
+	const row = "(?, ?, ?, ?)"
+	args := make([]any, 0, 4*len(figures))
+	for _, f := range figures {
+		args = append(args, f.SKU, f.Available, number(f.Backorder), f.Revision)
+	}
+	_, err := tx.Exec(`INSERT INTO stock (sku, available, backorder, revision) VALUES `+row+strings.Repeat(", "+row, len(figures)-1)+`
+		ON CONFLICT (sku) DO UPDATE SET available = excluded.available, backorder = excluded.backorder, revision = excluded.revision
+		WHERE excluded.revision > stock.revision`, args...)
+	if err == nil {
+		tx.AfterCommit(func() { v.stocks.keep(figures) })
+	}
+	return err
 }
 
 // number is a yes or no as a portable column holds it.
@@ -118,15 +149,13 @@ func (v *View) ApplyChannel(tx sqlstore.Tx, channel, currency string) error {
 // changed counts a change of what is shown of the product that has the SKU; a
 // SKU that no product has yet is shown nowhere.
 func (v *View) changed(tx sqlstore.Tx, sku string) error {
-	var id, handle string
-	err := tx.QueryRow(`SELECT p.id, p.handle FROM variants v JOIN products p ON p.id = v.product_id WHERE v.sku = ?`, sku).
-		Scan(&id, &handle)
+	of, err := v.variant(tx, sku)
 	if err != nil {
 		return ignoring(err)
 	}
 	tx.AfterCommit(func() {
-		v.versions.product(id).bump()
-		v.versions.product(handle).bump()
+		v.versions.product(of.ProductID).bump()
+		v.versions.product(of.handle).bump()
 		v.versions.lists.bump()
 	})
 	return nil

@@ -19,6 +19,8 @@ type Variant struct {
 	SKU, ProductID, Title, TaxClass string
 	WeightGrams                     int32
 	Active                          bool // it may be sold
+
+	handle string // of its product
 }
 
 // variants keeps what carts ask for again and again. A change of any product
@@ -90,11 +92,25 @@ func (v *View) Variants(ctx context.Context, skus []string) (found []Variant, er
 	return found, err
 }
 
+// variant is one SKU as it is in a transaction. What is read there is kept once
+// it is durable.
+func (v *View) variant(tx sqlstore.Tx, sku string) (Variant, error) {
+	asOf := v.variants.changes.Load()
+	if found, all := v.variants.get([]string{sku}); all {
+		return found[0], nil
+	}
+	one, err := readVariant(tx, sku)
+	if err == nil {
+		tx.AfterCommit(func() { v.variants.keep(asOf, []Variant{one}) })
+	}
+	return one, err
+}
+
 func readVariant(tx sqlstore.Tx, sku string) (Variant, error) {
 	one, status := Variant{SKU: sku}, ""
-	err := tx.QueryRow(`SELECT v.product_id, v.title, v.tax_class, v.weight_grams, p.status
+	err := tx.QueryRow(`SELECT v.product_id, v.title, v.tax_class, v.weight_grams, p.status, p.handle
 		FROM variants v JOIN products p ON p.id = v.product_id WHERE v.sku = ?`, sku).
-		Scan(&one.ProductID, &one.Title, &one.TaxClass, &one.WeightGrams, &status)
+		Scan(&one.ProductID, &one.Title, &one.TaxClass, &one.WeightGrams, &status, &one.handle)
 	one.Active = status == product.Active
 	return one, err
 }

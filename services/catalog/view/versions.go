@@ -8,12 +8,15 @@ import (
 )
 
 const (
+	// Gather is how long changes of stock come together before they are
+	// stored, so that a busy shop stores them some twenty times a second.
+	Gather = 50 * time.Millisecond
 	// Settle is how long changes of price and stock gather before answers
 	// show them: what is answered may be so much older than what is stored.
 	// What the merchant changes shows at once.
-	Settle = 100 * time.Millisecond
+	Settle = 50 * time.Millisecond
 	// Young is how long the front door may repeat a guest's answer unasked;
-	// with Settle it makes an answer at most 200 ms old.
+	// with Gather and Settle it makes an answer at most 200 ms old.
 	Young = 100 * time.Millisecond
 	// StaleAfter is how far a consumer may lag before what it feeds is marked.
 	StaleAfter = 3 * time.Second

@@ -35,6 +35,7 @@ type View struct {
 	lag      func() time.Duration
 	versions versions
 	variants variants
+	stocks   stocks
 	stale    atomic.Bool
 	staleAt  atomic.Int64 // unix nanoseconds at which stale was found out
 	next     atomic.Int64 // unix microseconds at which a price begins or ends to hold; never: MaxInt64

@@ -28,7 +28,7 @@ func Followers(store *sqlstore.Store, v *view.View) []bus.Consumer {
 			"souk.pricing.v1.PricesSet":  pricesSet(v),
 			"souk.pricing.v1.ChannelSet": channelSet(v),
 		}},
-		{Name: FollowsInventory, Source: "inventory", From: bus.FromStart, Store: store, Handle: map[string]bus.Handler{
+		{Name: FollowsInventory, Source: "inventory", From: bus.FromStart, Store: store, Gather: view.Gather, HandleAll: map[string]bus.BatchHandler{
 			"souk.inventory.v1.StockChanged": stockChanged(v),
 		}},
 	}
@@ -71,15 +71,21 @@ func channelSet(v *view.View) bus.Handler {
 	}
 }
 
-func stockChanged(v *view.View) bus.Handler {
-	return func(tx sqlstore.Tx, ev bus.Event) error {
-		var changed inventoryv1.StockChanged
-		if err := proto.Unmarshal(ev.Data, &changed); err != nil {
-			return fmt.Errorf("read %s: %w", ev.ID, err)
-		}
-		figures := make([]view.Stock, len(changed.GetItems()))
-		for i, item := range changed.GetItems() {
-			figures[i] = view.Stock{SKU: item.GetSku(), Available: item.GetAvailable(), Backorder: item.GetBackorder(), Revision: item.GetRevision()}
+// stockChanged takes the figures of a batch together, so that a SKU that
+// changed often is stored once.
+func stockChanged(v *view.View) bus.BatchHandler {
+	return func(tx sqlstore.Tx, events []bus.Event) error {
+		figures := make([]view.Stock, 0, 2*len(events))
+		for _, ev := range events {
+			var changed inventoryv1.StockChanged
+			if err := proto.Unmarshal(ev.Data, &changed); err != nil {
+				return fmt.Errorf("read %s: %w", ev.ID, err)
+			}
+			for _, item := range changed.GetItems() {
+				figures = append(figures, view.Stock{
+					SKU: item.GetSku(), Available: item.GetAvailable(), Backorder: item.GetBackorder(), Revision: item.GetRevision(),
+				})
+			}
 		}
 		return v.ApplyStock(tx, figures)
 	}

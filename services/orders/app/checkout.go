@@ -21,6 +21,7 @@ import (
 
 const (
 	checkoutMethod  = "checkout"             // the method under which idempotency keys are kept
+	cartWaitMax     = 3 * time.Second        // how long carts may take to price a cart
 	checkoutWaitMax = 9 * time.Second        // how long a checkout waits for its decision
 	answerTime      = 500 * time.Millisecond // what is left of the caller's own deadline to answer in
 	deadlineDefault = checkout.DeadlineOfOrders
@@ -53,7 +54,7 @@ func (a *App) Checkout(ctx context.Context, p auth.Principal, c Command) (Answer
 	if err := c.check(); err != nil {
 		return Answer{}, err
 	}
-	cart, err := a.Carts.ForCheckout(ctx, c.CartID)
+	cart, err := a.cart(ctx, c.CartID)
 	if err == nil {
 		err = c.expects(cart)
 	}
@@ -61,6 +62,18 @@ func (a *App) Checkout(ctx context.Context, p auth.Principal, c Command) (Answer
 		return a.explain(ctx, c, err)
 	}
 	return a.placeAndWait(ctx, c, cart)
+}
+
+// cart asks for a cart and leaves time to answer without it: a repeated request needs
+// none, and must not fail because carts does not answer.
+func (a *App) cart(ctx context.Context, cartID string) (Cart, error) {
+	wait := cartWaitMax
+	if end, bounded := ctx.Deadline(); bounded {
+		wait = min(wait, time.Until(end)/2)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return a.Carts.ForCheckout(ctx, cartID)
 }
 
 func (c *Command) check() error {

@@ -439,3 +439,16 @@ func TestAnAnswerComesBeforeTheCallersOwnDeadline(t *testing.T) {
 	}
 	<-ctx.Done()
 }
+
+func TestARepeatedRequestIsAnsweredWhileCartsHangs(t *testing.T) {
+	s := open(t)
+	first := s.confirmed("k1")
+	s.set(func() { s.hang["cart"] = true })
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	again, err := s.app.Checkout(ctx, shopper, s.command("k1", "authorized", "body"))
+	s.must(err)
+	if diff := cmp.Diff(first, again.Order); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -95,28 +95,43 @@ func (p *Payments) begin(ctx context.Context, a Authorization) (i intent.Intent,
 	fresh := p.fresh(a, payment.ID)
 	var calledOff *problem.Error
 	err = p.Store.Update(context.WithoutCancel(ctx), func(tx sqlstore.Tx) (err error) {
-		i, begun = intent.Intent{}, false
-		if calledOff, err = p.admit(tx, a, &i); err != nil || i.ID != "" {
-			return err
-		}
-		if calledOff != nil { // the reconciler cancels what was just made
-			return p.insert(tx, fresh.Cancel(intent.Requested, fresh.CreatedAt).Intent)
-		}
-		i, begun = fresh.Confirming(fresh.CreatedAt), !refused
-		if err = p.insert(tx, i); err == nil && refused {
-			i, err = p.record(tx, i.See(intent.Refused, ReasonToken, i.CreatedAt))
-		}
+		i, calledOff, err = p.keep(tx, a, fresh, refused)
 		return err
 	})
 	if err == nil && calledOff != nil {
 		err = calledOff
 	}
-	return i, begun, err
+	return i, err == nil && i.ID == fresh.ID && !refused, err
+}
+
+// keep stores the attempt, unless somebody else did meanwhile or its run was
+// called off.
+func (p *Payments) keep(tx sqlstore.Tx, a Authorization, fresh intent.Intent, refused bool) (i intent.Intent, calledOff *problem.Error, err error) {
+	i = fresh.Confirming(fresh.CreatedAt)
+	stored, err := p.insertFirst(tx, i)
+	if err == nil && !stored {
+		var other intent.Intent
+		calledOff, err = p.admit(tx, a, &other)
+		switch {
+		case err != nil || other.ID != "":
+			return other, nil, err
+		case calledOff != nil: // the reconciler cancels what was just made
+			return intent.Intent{}, calledOff, p.insert(tx, fresh.Cancel(intent.Requested, fresh.CreatedAt).Intent)
+		}
+		err = p.insert(tx, i)
+	}
+	if err == nil && refused {
+		i, err = p.record(tx, i, i.See(intent.Refused, ReasonToken, i.CreatedAt))
+	}
+	return i, nil, err
 }
 
 // present is the attempt as it is, if it was made before, and an early refusal.
 func (p *Payments) present(ctx context.Context, a Authorization) (i intent.Intent, err error) {
 	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
+		if known, err := p.heardOf(tx, a.Order); err != nil || !known {
+			return err
+		}
 		refusal, err := p.admit(tx, a, &i)
 		if err == nil && refusal != nil {
 			err = refusal
@@ -193,9 +208,9 @@ func (p *Payments) confirm(ctx context.Context, i intent.Intent) (intent.Intent,
 	cancel()
 	if err != nil {
 		p.Log.WarnContext(ctx, "confirm payment: no answer", "intent", i.ID, "err", err)
-		return p.apply(ctx, i.ID, func(i intent.Intent) intent.Change { return i.NoAnswer(p.now()) })
+		return p.apply(ctx, i, func(i intent.Intent) intent.Change { return i.NoAnswer(p.now()) })
 	}
-	i, err = p.see(ctx, i.ID, payment)
+	i, err = p.see(ctx, i, payment)
 	if err == nil && i.Next() == intent.Void {
 		return p.void(ctx, i)
 	}

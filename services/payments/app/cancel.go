@@ -58,7 +58,7 @@ func (p *Payments) callOff(ctx context.Context, c Cancellation) (all []intent.In
 			if c.Run != "" && i.Run != c.Run {
 				continue
 			}
-			if i, err = p.record(tx, i.Cancel(intent.Requested, now)); err != nil {
+			if i, err = p.record(tx, i, i.Cancel(intent.Requested, now)); err != nil {
 				return err
 			}
 			all = append(all, i)

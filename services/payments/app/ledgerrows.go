@@ -15,14 +15,18 @@ func (p *Payments) post(tx sqlstore.Tx, posting ledger.Posting) error {
 	if err := posting.Check(); err != nil {
 		return err
 	}
-	now := p.now().UnixMicro()
+	now, row := p.now().UnixMicro(), "(?, ?, ?, ?, ?, ?, ?, ?)"
+	rows, args := row, make([]any, 0, 16)
 	for n, line := range posting.Lines {
-		_, err := tx.Exec(`INSERT INTO ledger_lines
-			(shop, intent_id, kind, line, account, amount_minor, currency, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			p.Shop, posting.Intent, string(posting.Kind), n, string(line.Account), line.Amount.Minor, line.Amount.Currency, now)
-		if err != nil {
-			return fmt.Errorf("post %s of %s: %w", posting.Kind, posting.Intent, err)
+		if n > 0 {
+			rows += ", " + row
 		}
+		args = append(args, p.Shop, posting.Intent, string(posting.Kind), n, string(line.Account), line.Amount.Minor, line.Amount.Currency, now)
+	}
+	_, err := tx.Exec(`INSERT INTO ledger_lines
+		(shop, intent_id, kind, line, account, amount_minor, currency, created_at) VALUES `+rows, args...)
+	if err != nil {
+		return fmt.Errorf("post %s of %s: %w", posting.Kind, posting.Intent, err)
 	}
 	return nil
 }

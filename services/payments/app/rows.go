@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/problem"
@@ -60,24 +61,66 @@ func (p *Payments) ofOrder(tx sqlstore.Tx, order string) ([]intent.Intent, error
 		p.Shop, order, attemptsMax))
 }
 
+const insertIntent = `INSERT INTO intents (` + intentColumns + `, tries, due_at) `
+
 func (p *Payments) insert(tx sqlstore.Tx, i intent.Intent) error {
-	if i.Attempt > attemptsMax {
-		return problem.Field("attempt", "out_of_range", "this order has been tried too often")
+	if err := checkAttempt(i); err != nil {
+		return err
 	}
-	_, err := tx.Exec(`INSERT INTO intents (`+intentColumns+`, tries, due_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
-		i.ID, i.Shop, i.Order, i.Run, i.Attempt, i.Amount.Minor, i.Amount.Currency, i.Provider, i.ProviderID,
-		string(i.State), int64(i.Seen), flag(i.Held), string(i.Cause), i.Reason,
-		i.CreatedAt.UnixMicro(), i.UpdatedAt.UnixMicro(), p.due(tx, i))
+	_, err := tx.Exec(insertIntent+`VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`, p.values(tx, i)...)
 	return err
 }
 
-// save stores what can change of an intent; a change begins a new patience.
-func (p *Payments) save(tx sqlstore.Tx, i intent.Intent) error {
-	_, err := tx.Exec(`UPDATE intents SET state = ?, seen = ?, held = ?, cause = ?, reason = ?, tries = 0, due_at = ?,
-		updated_at = ? WHERE shop = ? AND id = ?`,
+// insertFirst stores an order's first intent; false when something is known of
+// the order that has to be looked at before.
+func (p *Payments) insertFirst(tx sqlstore.Tx, i intent.Intent) (stored bool, err error) {
+	if err := checkAttempt(i); err != nil {
+		return false, err
+	}
+	n, err := tx.Exec(insertIntent+`SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?
+		WHERE NOT EXISTS (SELECT 1 FROM intents WHERE shop = ? AND order_id = ?)
+		AND NOT EXISTS (SELECT 1 FROM tombstones WHERE shop = ? AND order_id = ?)`,
+		append(p.values(tx, i), i.Shop, i.Order, i.Shop, i.Order)...)
+	return n == 1, err
+}
+
+// heardOf says that there is an intent of the order, or a tombstone.
+func (p *Payments) heardOf(tx sqlstore.Tx, order string) (bool, error) {
+	var n int
+	err := tx.QueryRow(`SELECT (SELECT COUNT(*) FROM intents WHERE shop = ? AND order_id = ?)
+		+ (SELECT COUNT(*) FROM tombstones WHERE shop = ? AND order_id = ?)`, p.Shop, order, p.Shop, order).Scan(&n)
+	return n > 0, err
+}
+
+func checkAttempt(i intent.Intent) error {
+	if i.Attempt > attemptsMax {
+		return problem.Field("attempt", "out_of_range", "this order has been tried too often")
+	}
+	return nil
+}
+
+// values is a row in the order of intentColumns, with its due_at.
+func (p *Payments) values(tx sqlstore.Tx, i intent.Intent) []any {
+	return append(make([]any, 0, 24), // room for the arguments of insertFirst
+		i.ID, i.Shop, i.Order, i.Run, i.Attempt, i.Amount.Minor, i.Amount.Currency, i.Provider, i.ProviderID,
+		string(i.State), int64(i.Seen), flag(i.Held), string(i.Cause), i.Reason,
+		i.CreatedAt.UnixMicro(), i.UpdatedAt.UnixMicro(), p.due(tx, i))
+}
+
+// errMoved tells that an intent is not any more as it was known.
+var errMoved = errors.New("the intent was changed by somebody else")
+
+// save stores what can change of an intent that is still as it was before:
+// sights only grow and states do not come back under the same sight. A change
+// begins a new patience.
+func (p *Payments) save(tx sqlstore.Tx, before, i intent.Intent) error {
+	n, err := tx.Exec(`UPDATE intents SET state = ?, seen = ?, held = ?, cause = ?, reason = ?, tries = 0, due_at = ?,
+		updated_at = ? WHERE shop = ? AND id = ? AND state = ? AND seen = ?`,
 		string(i.State), int64(i.Seen), flag(i.Held), string(i.Cause), i.Reason, p.due(tx, i),
-		i.UpdatedAt.UnixMicro(), i.Shop, i.ID)
+		i.UpdatedAt.UnixMicro(), i.Shop, i.ID, string(before.State), int64(before.Seen))
+	if err == nil && n == 0 {
+		return errMoved
+	}
 	return err
 }
 
@@ -118,12 +161,12 @@ func (p *Payments) dueIntents(ctx context.Context, now time.Time) (due []intent.
 }
 
 // hurryUnfinished makes everything unfinished due: at the start nobody works
-// on it.
+// on it. That due_at is above 0 lets the index of unfinished rows be used.
 func (p *Payments) hurryUnfinished(ctx context.Context) error {
 	now := p.now().UnixMicro()
 	return p.Store.Update(ctx, func(tx sqlstore.Tx) error {
 		for _, table := range []string{"intents", "webhooks"} {
-			if _, err := tx.Exec(`UPDATE `+table+` SET tries = 0, due_at = ? WHERE due_at > ?`, now, now); err != nil {
+			if _, err := tx.Exec(`UPDATE `+table+` SET tries = 0, due_at = ? WHERE due_at > 0 AND due_at > ?`, now, now); err != nil {
 				return err
 			}
 		}

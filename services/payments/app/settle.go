@@ -33,7 +33,7 @@ func (p *Payments) read(ctx context.Context, i intent.Intent) (intent.Intent, er
 		return p.unanswered(ctx, i, err)
 	}
 	if err == nil {
-		if i, err = p.see(ctx, i.ID, payment); err != nil {
+		if i, err = p.see(ctx, i, payment); err != nil {
 			return i, err
 		}
 	}
@@ -50,7 +50,7 @@ func (p *Payments) read(ctx context.Context, i intent.Intent) (intent.Intent, er
 
 func (p *Payments) abandon(ctx context.Context, i intent.Intent) (intent.Intent, error) {
 	p.Log.WarnContext(ctx, "abandon payment: outcome unknown for too long", "intent", i.ID)
-	i, err := p.apply(ctx, i.ID, func(i intent.Intent) intent.Change {
+	i, err := p.apply(ctx, i, func(i intent.Intent) intent.Change {
 		return i.Cancel(intent.Abandoned, p.now())
 	})
 	if err != nil {
@@ -67,9 +67,9 @@ func (p *Payments) void(ctx context.Context, i intent.Intent) (intent.Intent, er
 	cancel()
 	switch {
 	case err == nil:
-		return p.see(ctx, i.ID, payment)
+		return p.see(ctx, i, payment)
 	case errors.Is(err, provider.ErrNotFound) && i.Seen < intent.Held:
-		return p.see(ctx, i.ID, provider.Payment{Status: provider.Canceled, Reason: "not_found"})
+		return p.see(ctx, i, provider.Payment{Status: provider.Canceled, Reason: "not_found"})
 	}
 	return p.unanswered(ctx, i, err)
 }
@@ -83,8 +83,8 @@ func (p *Payments) unanswered(ctx context.Context, i intent.Intent, why error) (
 }
 
 // see brings what the provider shows to the intent.
-func (p *Payments) see(ctx context.Context, id string, payment provider.Payment) (intent.Intent, error) {
-	return p.apply(ctx, id, func(i intent.Intent) intent.Change {
+func (p *Payments) see(ctx context.Context, known intent.Intent, payment provider.Payment) (intent.Intent, error) {
+	return p.apply(ctx, known, func(i intent.Intent) intent.Change {
 		return i.See(sightOf(payment.Status), payment.Reason, p.now())
 	})
 }
@@ -105,29 +105,38 @@ func sightOf(s provider.Status) intent.Sight {
 
 // apply lets a fact or a decision change an intent and stores all that comes
 // of it in one transaction: the row, the posting, the event. It is stored even
-// when the caller has left, for facts cannot be refused.
-func (p *Payments) apply(ctx context.Context, id string, change func(intent.Intent) intent.Change) (i intent.Intent, err error) {
+// when the caller has left, for facts cannot be refused. The intent is taken as
+// it is known; it is read only if it has moved meanwhile.
+func (p *Payments) apply(ctx context.Context, known intent.Intent, change func(intent.Intent) intent.Change) (i intent.Intent, err error) {
 	err = p.Store.Update(context.WithoutCancel(ctx), func(tx sqlstore.Tx) error {
-		before, err := p.byID(tx, id)
+		if c := change(known); c.News {
+			if i, err = p.record(tx, known, c); !errors.Is(err, errMoved) {
+				return err
+			}
+		}
+		before, err := p.byID(tx, known.ID)
 		if err != nil {
 			return err
 		}
-		i, err = p.record(tx, change(before))
+		i, err = p.record(tx, before, change(before))
 		return err
 	})
 	if err != nil {
-		return i, fmt.Errorf("record payment %s: %w", id, err)
+		return i, fmt.Errorf("record payment %s: %w", known.ID, err)
 	}
 	return i, nil
 }
 
-// record stores a change within a transaction.
-func (p *Payments) record(tx sqlstore.Tx, c intent.Change) (intent.Intent, error) {
+// record stores what became of an intent, within a transaction.
+func (p *Payments) record(tx sqlstore.Tx, before intent.Intent, c intent.Change) (intent.Intent, error) {
 	if !c.News {
 		return c.Intent, nil
 	}
-	err := p.save(tx, c.Intent)
-	if err == nil && c.Move != intent.NoMove {
+	err := p.save(tx, before, c.Intent)
+	if err != nil {
+		return c.Intent, err
+	}
+	if c.Move != intent.NoMove {
 		err = p.post(tx, posting(c))
 	}
 	if err == nil && c.Event != "" {

@@ -8,14 +8,18 @@ import (
 	"github.com/seed-21071466/souk/services/payments/provider"
 )
 
-// keepWebhook stores a webhook as it came; one that was stored before is not
-// fresh.
-func (p *Payments) keepWebhook(tx sqlstore.Tx, e provider.Event, body []byte) (fresh bool, err error) {
+// keepWebhook stores a webhook as it came, due to be followed unless what it
+// announces is known; one that was stored before is not fresh.
+func (p *Payments) keepWebhook(tx sqlstore.Tx, e provider.Event, body []byte, known bool) (fresh bool, err error) {
 	now := p.now()
+	due := now.UnixMicro()
+	if known {
+		due = 0
+	}
 	n, err := tx.Exec(`INSERT INTO webhooks
 		(shop, provider, event_id, provider_id, raw, tries, due_at, received_at, expires_at)
 		VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (shop, provider, event_id) DO NOTHING`,
-		p.Shop, p.Provider.Name(), e.ID, e.PaymentID, body, now.UnixMicro(), now.UnixMicro(), now.Add(p.o.WebhookKeep).UnixMicro())
+		p.Shop, p.Provider.Name(), e.ID, e.PaymentID, body, due, now.UnixMicro(), now.Add(p.o.WebhookKeep).UnixMicro())
 	return n > 0, err
 }
 

@@ -25,8 +25,8 @@ const (
 )
 
 // Webhook takes in what a provider sent: once its signature is proved and it
-// is stored, the provider may forget it. What it announces is not believed;
-// the payment is read afterwards.
+// is stored, the provider may forget it. What it announces is not believed: the
+// payment is read afterwards, unless that is where its intent rests already.
 func (p *Payments) Webhook(ctx context.Context, name string, headers http.Header, body []byte) error {
 	if name != p.Provider.Name() {
 		return problem.New(problem.NotFound, CodeProvider, "there is no such payment provider here")
@@ -39,8 +39,12 @@ func (p *Payments) Webhook(ctx context.Context, name string, headers http.Header
 		return problem.New(problem.Invalid, CodeWebhookShape, "the webhook names no event and payment").Because(err)
 	}
 	err = p.Store.Update(ctx, func(tx sqlstore.Tx) error {
-		fresh, err := p.keepWebhook(tx, event, body)
-		if fresh {
+		known, err := p.knows(tx, event)
+		if err != nil {
+			return err
+		}
+		fresh, err := p.keepWebhook(tx, event, body, known)
+		if fresh && !known {
 			tx.AfterCommit(p.webhooks.wake)
 		}
 		return err
@@ -49,6 +53,15 @@ func (p *Payments) Webhook(ctx context.Context, name string, headers http.Header
 		return fmt.Errorf("store webhook %s: %w", event.ID, err)
 	}
 	return nil
+}
+
+// knows says that an event tells nothing new of its payment.
+func (p *Payments) knows(tx sqlstore.Tx, e provider.Event) (bool, error) {
+	i, err := p.byProviderID(tx, p.Provider.Name(), e.PaymentID)
+	if errors.Is(err, sqlstore.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil && i.RestsAt(sightOf(e.Status)), err
 }
 
 func bounded(s string) bool { return len(s) > 0 && len(s) <= eventMax }
@@ -127,8 +140,7 @@ func (p *Payments) hear(tx sqlstore.Tx, w *webhook) (intent.Intent, error) {
 	if err != nil {
 		return intent.Intent{}, err
 	}
-	now := p.now()
-	i, err = p.record(tx, i.See(sightOf(w.payment.Status), w.payment.Reason, now))
+	i, err = p.record(tx, i, i.See(sightOf(w.payment.Status), w.payment.Reason, p.now()))
 	if err != nil {
 		return i, err
 	}

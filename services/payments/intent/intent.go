@@ -44,6 +44,12 @@ func (s State) Final() bool {
 	return s == Authorized || s == Declined || s == Voided || s == Failed
 }
 
+// RestsAt says that the intent asks for nothing more and has been seen to come
+// exactly so far: an announcement of that sight tells nothing new.
+func (i Intent) RestsAt(sight Sight) bool {
+	return i.State.Final() && sight > Pending && i.Seen == sight
+}
+
 // Known says that the state is one of the above.
 func (s State) Known() bool {
 	return s.Final() || s == Created || s == Confirming || s == Unknown || s == Canceling

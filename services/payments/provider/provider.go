@@ -123,6 +123,7 @@ func ParseStatus(word string) Status {
 type Event struct {
 	ID        string // the provider's id of the event; the same for each delivery
 	Kind      string // the provider's word, "payment.authorized"
+	Status    Status // what the payment had become, 0 if the event does not say
 	PaymentID string
 	Created   time.Time
 }

@@ -1629,6 +1629,234 @@ func (x *VariantInfo) GetActive() bool {
 	return false
 }
 
+// AuditOffersRequest selects a page.
+type AuditOffersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 1,000; 500 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditOffersRequest) Reset() {
+	*x = AuditOffersRequest{}
+	mi := &file_souk_catalog_v1_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditOffersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditOffersRequest) ProtoMessage() {}
+
+func (x *AuditOffersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_catalog_v1_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditOffersRequest.ProtoReflect.Descriptor instead.
+func (*AuditOffersRequest) Descriptor() ([]byte, []int) {
+	return file_souk_catalog_v1_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *AuditOffersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *AuditOffersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// AuditOffersResponse is one page.
+type AuditOffersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By SKU and channel: a row for each channel in which a SKU has a price, one for a SKU that only has stock.
+	Offers []*AuditedOffer `protobuf:"bytes,1,rep,name=offers,proto3" json:"offers,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditOffersResponse) Reset() {
+	*x = AuditOffersResponse{}
+	mi := &file_souk_catalog_v1_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditOffersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditOffersResponse) ProtoMessage() {}
+
+func (x *AuditOffersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_catalog_v1_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditOffersResponse.ProtoReflect.Descriptor instead.
+func (*AuditOffersResponse) Descriptor() ([]byte, []int) {
+	return file_souk_catalog_v1_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *AuditOffersResponse) GetOffers() []*AuditedOffer {
+	if x != nil {
+		return x.Offers
+	}
+	return nil
+}
+
+func (x *AuditOffersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// AuditedOffer is what the catalog was told last of one SKU, whether a page shows it or not.
+type AuditedOffer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The SKU; no product need have it.
+	Sku string `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	// The sales channel of the price; empty when there is no price.
+	Channel string `protobuf:"bytes,2,opt,name=channel,proto3" json:"channel,omitempty"`
+	// What pricing said; absent when it said nothing.
+	Price *v1.Money `protobuf:"bytes,3,opt,name=price,proto3" json:"price,omitempty"`
+	// From when the price holds; at once when absent.
+	ValidFrom *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Until when, exclusive; for ever when absent.
+	ValidUntil *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
+	// Pricing's revision of this price; 0 when there is none.
+	PriceRevision int64 `protobuf:"varint,6,opt,name=price_revision,json=priceRevision,proto3" json:"price_revision,omitempty"`
+	// Pieces that inventory said can be sold; below 0 after a count that found too little.
+	Available int32 `protobuf:"varint,7,opt,name=available,proto3" json:"available,omitempty"`
+	// May be ordered beyond what is available.
+	Backorder bool `protobuf:"varint,8,opt,name=backorder,proto3" json:"backorder,omitempty"`
+	// Inventory's revision of this figure; 0 when it said nothing.
+	StockRevision int64 `protobuf:"varint,9,opt,name=stock_revision,json=stockRevision,proto3" json:"stock_revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditedOffer) Reset() {
+	*x = AuditedOffer{}
+	mi := &file_souk_catalog_v1_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditedOffer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditedOffer) ProtoMessage() {}
+
+func (x *AuditedOffer) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_catalog_v1_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditedOffer.ProtoReflect.Descriptor instead.
+func (*AuditedOffer) Descriptor() ([]byte, []int) {
+	return file_souk_catalog_v1_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AuditedOffer) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *AuditedOffer) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *AuditedOffer) GetPrice() *v1.Money {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+func (x *AuditedOffer) GetValidFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return nil
+}
+
+func (x *AuditedOffer) GetValidUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ValidUntil
+	}
+	return nil
+}
+
+func (x *AuditedOffer) GetPriceRevision() int64 {
+	if x != nil {
+		return x.PriceRevision
+	}
+	return 0
+}
+
+func (x *AuditedOffer) GetAvailable() int32 {
+	if x != nil {
+		return x.Available
+	}
+	return 0
+}
+
+func (x *AuditedOffer) GetBackorder() bool {
+	if x != nil {
+		return x.Backorder
+	}
+	return false
+}
+
+func (x *AuditedOffer) GetStockRevision() int64 {
+	if x != nil {
+		return x.StockRevision
+	}
+	return 0
+}
+
 var File_souk_catalog_v1_service_proto protoreflect.FileDescriptor
 
 const file_souk_catalog_v1_service_proto_rawDesc = "" +
@@ -1767,7 +1995,26 @@ const file_souk_catalog_v1_service_proto_rawDesc = "" +
 	"\x05title\x18\x03 \x01(\tR\x05title\x12!\n" +
 	"\fweight_grams\x18\x04 \x01(\x05R\vweightGrams\x12\x1b\n" +
 	"\ttax_class\x18\x05 \x01(\tR\btaxClass\x12\x16\n" +
-	"\x06active\x18\x06 \x01(\bR\x06active2\xc5\b\n" +
+	"\x06active\x18\x06 \x01(\bR\x06active\"P\n" +
+	"\x12AuditOffersRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"t\n" +
+	"\x13AuditOffersResponse\x125\n" +
+	"\x06offers\x18\x01 \x03(\v2\x1d.souk.catalog.v1.AuditedOfferR\x06offers\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe7\x02\n" +
+	"\fAuditedOffer\x12\x10\n" +
+	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x18\n" +
+	"\achannel\x18\x02 \x01(\tR\achannel\x12)\n" +
+	"\x05price\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x05price\x129\n" +
+	"\n" +
+	"valid_from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n" +
+	"\vvalid_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"validUntil\x12%\n" +
+	"\x0eprice_revision\x18\x06 \x01(\x03R\rpriceRevision\x12\x1c\n" +
+	"\tavailable\x18\a \x01(\x05R\tavailable\x12\x1c\n" +
+	"\tbackorder\x18\b \x01(\bR\tbackorder\x12%\n" +
+	"\x0estock_revision\x18\t \x01(\x03R\rstockRevision2\xc9\t\n" +
 	"\aCatalog\x12x\n" +
 	"\fListProducts\x12$.souk.catalog.v1.ListProductsRequest\x1a%.souk.catalog.v1.ListProductsResponse\"\x1b\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/products\x12r\n" +
 	"\n" +
@@ -1778,7 +2025,8 @@ const file_souk_catalog_v1_service_proto_rawDesc = "" +
 	"\x0eArchiveProduct\x12&.souk.catalog.v1.ArchiveProductRequest\x1a\x18.souk.catalog.v1.Product\" \xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x14*\x12/api/products/{id}\x12\x84\x01\n" +
 	"\vPutCategory\x12#.souk.catalog.v1.PutCategoryRequest\x1a\x19.souk.catalog.v1.Category\"5\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02):\bcategory\x1a\x1d/api/categories/{category.id}\x12\x80\x01\n" +
 	"\x0eListCategories\x12&.souk.catalog.v1.ListCategoriesRequest\x1a'.souk.catalog.v1.ListCategoriesResponse\"\x1d\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/categories\x12`\n" +
-	"\vGetVariants\x12#.souk.catalog.v1.GetVariantsRequest\x1a$.souk.catalog.v1.GetVariantsResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12k\n" +
+	"\vGetVariants\x12#.souk.catalog.v1.GetVariantsRequest\x1a$.souk.catalog.v1.GetVariantsResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12\x81\x01\n" +
+	"\vAuditOffers\x12#.souk.catalog.v1.AuditOffersRequest\x1a$.souk.catalog.v1.AuditOffersResponse\"'\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/audit/catalog/offers\x12k\n" +
 	"\bFindings\x12\x1d.souk.type.v1.FindingsRequest\x1a\x1e.souk.type.v1.FindingsResponse\" \xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/api/audit/catalogB=Z;github.com/seed-21071466/souk/gen/souk/catalog/v1;catalogv1b\x06proto3"
 
 var (
@@ -1793,7 +2041,7 @@ func file_souk_catalog_v1_service_proto_rawDescGZIP() []byte {
 	return file_souk_catalog_v1_service_proto_rawDescData
 }
 
-var file_souk_catalog_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_souk_catalog_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_souk_catalog_v1_service_proto_goTypes = []any{
 	(*Product)(nil),                // 0: souk.catalog.v1.Product
 	(*Option)(nil),                 // 1: souk.catalog.v1.Option
@@ -1818,63 +2066,72 @@ var file_souk_catalog_v1_service_proto_goTypes = []any{
 	(*GetVariantsRequest)(nil),     // 20: souk.catalog.v1.GetVariantsRequest
 	(*GetVariantsResponse)(nil),    // 21: souk.catalog.v1.GetVariantsResponse
 	(*VariantInfo)(nil),            // 22: souk.catalog.v1.VariantInfo
-	nil,                            // 23: souk.catalog.v1.Product.TitleEntry
-	nil,                            // 24: souk.catalog.v1.Product.DescriptionEntry
-	nil,                            // 25: souk.catalog.v1.Product.AttributesEntry
-	nil,                            // 26: souk.catalog.v1.Product.MetadataEntry
-	nil,                            // 27: souk.catalog.v1.Variant.OptionsEntry
-	nil,                            // 28: souk.catalog.v1.Category.TitleEntry
-	(*timestamppb.Timestamp)(nil),  // 29: google.protobuf.Timestamp
-	(*v1.Money)(nil),               // 30: souk.type.v1.Money
-	(*v1.FindingsRequest)(nil),     // 31: souk.type.v1.FindingsRequest
-	(*v1.FindingsResponse)(nil),    // 32: souk.type.v1.FindingsResponse
+	(*AuditOffersRequest)(nil),     // 23: souk.catalog.v1.AuditOffersRequest
+	(*AuditOffersResponse)(nil),    // 24: souk.catalog.v1.AuditOffersResponse
+	(*AuditedOffer)(nil),           // 25: souk.catalog.v1.AuditedOffer
+	nil,                            // 26: souk.catalog.v1.Product.TitleEntry
+	nil,                            // 27: souk.catalog.v1.Product.DescriptionEntry
+	nil,                            // 28: souk.catalog.v1.Product.AttributesEntry
+	nil,                            // 29: souk.catalog.v1.Product.MetadataEntry
+	nil,                            // 30: souk.catalog.v1.Variant.OptionsEntry
+	nil,                            // 31: souk.catalog.v1.Category.TitleEntry
+	(*timestamppb.Timestamp)(nil),  // 32: google.protobuf.Timestamp
+	(*v1.Money)(nil),               // 33: souk.type.v1.Money
+	(*v1.FindingsRequest)(nil),     // 34: souk.type.v1.FindingsRequest
+	(*v1.FindingsResponse)(nil),    // 35: souk.type.v1.FindingsResponse
 }
 var file_souk_catalog_v1_service_proto_depIdxs = []int32{
-	23, // 0: souk.catalog.v1.Product.title:type_name -> souk.catalog.v1.Product.TitleEntry
-	24, // 1: souk.catalog.v1.Product.description:type_name -> souk.catalog.v1.Product.DescriptionEntry
+	26, // 0: souk.catalog.v1.Product.title:type_name -> souk.catalog.v1.Product.TitleEntry
+	27, // 1: souk.catalog.v1.Product.description:type_name -> souk.catalog.v1.Product.DescriptionEntry
 	1,  // 2: souk.catalog.v1.Product.options:type_name -> souk.catalog.v1.Option
 	2,  // 3: souk.catalog.v1.Product.variants:type_name -> souk.catalog.v1.Variant
-	25, // 4: souk.catalog.v1.Product.attributes:type_name -> souk.catalog.v1.Product.AttributesEntry
+	28, // 4: souk.catalog.v1.Product.attributes:type_name -> souk.catalog.v1.Product.AttributesEntry
 	4,  // 5: souk.catalog.v1.Product.media:type_name -> souk.catalog.v1.Media
-	26, // 6: souk.catalog.v1.Product.metadata:type_name -> souk.catalog.v1.Product.MetadataEntry
-	29, // 7: souk.catalog.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
-	27, // 8: souk.catalog.v1.Variant.options:type_name -> souk.catalog.v1.Variant.OptionsEntry
+	29, // 6: souk.catalog.v1.Product.metadata:type_name -> souk.catalog.v1.Product.MetadataEntry
+	32, // 7: souk.catalog.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
+	30, // 8: souk.catalog.v1.Variant.options:type_name -> souk.catalog.v1.Variant.OptionsEntry
 	7,  // 9: souk.catalog.v1.ListProductsResponse.products:type_name -> souk.catalog.v1.ProductSummary
-	30, // 10: souk.catalog.v1.ProductSummary.price:type_name -> souk.type.v1.Money
+	33, // 10: souk.catalog.v1.ProductSummary.price:type_name -> souk.type.v1.Money
 	0,  // 11: souk.catalog.v1.ProductDetail.product:type_name -> souk.catalog.v1.Product
 	10, // 12: souk.catalog.v1.ProductDetail.offers:type_name -> souk.catalog.v1.Offer
-	30, // 13: souk.catalog.v1.Offer.price:type_name -> souk.type.v1.Money
+	33, // 13: souk.catalog.v1.Offer.price:type_name -> souk.type.v1.Money
 	0,  // 14: souk.catalog.v1.PutProductRequest.product:type_name -> souk.catalog.v1.Product
 	0,  // 15: souk.catalog.v1.PutProductsRequest.products:type_name -> souk.catalog.v1.Product
 	14, // 16: souk.catalog.v1.PutProductsResponse.results:type_name -> souk.catalog.v1.PutResult
-	28, // 17: souk.catalog.v1.Category.title:type_name -> souk.catalog.v1.Category.TitleEntry
+	31, // 17: souk.catalog.v1.Category.title:type_name -> souk.catalog.v1.Category.TitleEntry
 	16, // 18: souk.catalog.v1.PutCategoryRequest.category:type_name -> souk.catalog.v1.Category
 	16, // 19: souk.catalog.v1.ListCategoriesResponse.categories:type_name -> souk.catalog.v1.Category
 	22, // 20: souk.catalog.v1.GetVariantsResponse.variants:type_name -> souk.catalog.v1.VariantInfo
-	3,  // 21: souk.catalog.v1.Product.AttributesEntry.value:type_name -> souk.catalog.v1.Attribute
-	5,  // 22: souk.catalog.v1.Catalog.ListProducts:input_type -> souk.catalog.v1.ListProductsRequest
-	8,  // 23: souk.catalog.v1.Catalog.GetProduct:input_type -> souk.catalog.v1.GetProductRequest
-	11, // 24: souk.catalog.v1.Catalog.PutProduct:input_type -> souk.catalog.v1.PutProductRequest
-	12, // 25: souk.catalog.v1.Catalog.PutProducts:input_type -> souk.catalog.v1.PutProductsRequest
-	15, // 26: souk.catalog.v1.Catalog.ArchiveProduct:input_type -> souk.catalog.v1.ArchiveProductRequest
-	17, // 27: souk.catalog.v1.Catalog.PutCategory:input_type -> souk.catalog.v1.PutCategoryRequest
-	18, // 28: souk.catalog.v1.Catalog.ListCategories:input_type -> souk.catalog.v1.ListCategoriesRequest
-	20, // 29: souk.catalog.v1.Catalog.GetVariants:input_type -> souk.catalog.v1.GetVariantsRequest
-	31, // 30: souk.catalog.v1.Catalog.Findings:input_type -> souk.type.v1.FindingsRequest
-	6,  // 31: souk.catalog.v1.Catalog.ListProducts:output_type -> souk.catalog.v1.ListProductsResponse
-	9,  // 32: souk.catalog.v1.Catalog.GetProduct:output_type -> souk.catalog.v1.ProductDetail
-	0,  // 33: souk.catalog.v1.Catalog.PutProduct:output_type -> souk.catalog.v1.Product
-	13, // 34: souk.catalog.v1.Catalog.PutProducts:output_type -> souk.catalog.v1.PutProductsResponse
-	0,  // 35: souk.catalog.v1.Catalog.ArchiveProduct:output_type -> souk.catalog.v1.Product
-	16, // 36: souk.catalog.v1.Catalog.PutCategory:output_type -> souk.catalog.v1.Category
-	19, // 37: souk.catalog.v1.Catalog.ListCategories:output_type -> souk.catalog.v1.ListCategoriesResponse
-	21, // 38: souk.catalog.v1.Catalog.GetVariants:output_type -> souk.catalog.v1.GetVariantsResponse
-	32, // 39: souk.catalog.v1.Catalog.Findings:output_type -> souk.type.v1.FindingsResponse
-	31, // [31:40] is the sub-list for method output_type
-	22, // [22:31] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	25, // 21: souk.catalog.v1.AuditOffersResponse.offers:type_name -> souk.catalog.v1.AuditedOffer
+	33, // 22: souk.catalog.v1.AuditedOffer.price:type_name -> souk.type.v1.Money
+	32, // 23: souk.catalog.v1.AuditedOffer.valid_from:type_name -> google.protobuf.Timestamp
+	32, // 24: souk.catalog.v1.AuditedOffer.valid_until:type_name -> google.protobuf.Timestamp
+	3,  // 25: souk.catalog.v1.Product.AttributesEntry.value:type_name -> souk.catalog.v1.Attribute
+	5,  // 26: souk.catalog.v1.Catalog.ListProducts:input_type -> souk.catalog.v1.ListProductsRequest
+	8,  // 27: souk.catalog.v1.Catalog.GetProduct:input_type -> souk.catalog.v1.GetProductRequest
+	11, // 28: souk.catalog.v1.Catalog.PutProduct:input_type -> souk.catalog.v1.PutProductRequest
+	12, // 29: souk.catalog.v1.Catalog.PutProducts:input_type -> souk.catalog.v1.PutProductsRequest
+	15, // 30: souk.catalog.v1.Catalog.ArchiveProduct:input_type -> souk.catalog.v1.ArchiveProductRequest
+	17, // 31: souk.catalog.v1.Catalog.PutCategory:input_type -> souk.catalog.v1.PutCategoryRequest
+	18, // 32: souk.catalog.v1.Catalog.ListCategories:input_type -> souk.catalog.v1.ListCategoriesRequest
+	20, // 33: souk.catalog.v1.Catalog.GetVariants:input_type -> souk.catalog.v1.GetVariantsRequest
+	23, // 34: souk.catalog.v1.Catalog.AuditOffers:input_type -> souk.catalog.v1.AuditOffersRequest
+	34, // 35: souk.catalog.v1.Catalog.Findings:input_type -> souk.type.v1.FindingsRequest
+	6,  // 36: souk.catalog.v1.Catalog.ListProducts:output_type -> souk.catalog.v1.ListProductsResponse
+	9,  // 37: souk.catalog.v1.Catalog.GetProduct:output_type -> souk.catalog.v1.ProductDetail
+	0,  // 38: souk.catalog.v1.Catalog.PutProduct:output_type -> souk.catalog.v1.Product
+	13, // 39: souk.catalog.v1.Catalog.PutProducts:output_type -> souk.catalog.v1.PutProductsResponse
+	0,  // 40: souk.catalog.v1.Catalog.ArchiveProduct:output_type -> souk.catalog.v1.Product
+	16, // 41: souk.catalog.v1.Catalog.PutCategory:output_type -> souk.catalog.v1.Category
+	19, // 42: souk.catalog.v1.Catalog.ListCategories:output_type -> souk.catalog.v1.ListCategoriesResponse
+	21, // 43: souk.catalog.v1.Catalog.GetVariants:output_type -> souk.catalog.v1.GetVariantsResponse
+	24, // 44: souk.catalog.v1.Catalog.AuditOffers:output_type -> souk.catalog.v1.AuditOffersResponse
+	35, // 45: souk.catalog.v1.Catalog.Findings:output_type -> souk.type.v1.FindingsResponse
+	36, // [36:46] is the sub-list for method output_type
+	26, // [26:36] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_souk_catalog_v1_service_proto_init() }
@@ -1893,7 +2150,7 @@ func file_souk_catalog_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_catalog_v1_service_proto_rawDesc), len(file_souk_catalog_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,7 @@ const (
 	Catalog_PutCategory_FullMethodName    = "/souk.catalog.v1.Catalog/PutCategory"
 	Catalog_ListCategories_FullMethodName = "/souk.catalog.v1.Catalog/ListCategories"
 	Catalog_GetVariants_FullMethodName    = "/souk.catalog.v1.Catalog/GetVariants"
+	Catalog_AuditOffers_FullMethodName    = "/souk.catalog.v1.Catalog/AuditOffers"
 	Catalog_Findings_FullMethodName       = "/souk.catalog.v1.Catalog/Findings"
 )
 
@@ -55,6 +56,8 @@ type CatalogClient interface {
 	ListCategories(ctx context.Context, in *ListCategoriesRequest, opts ...grpc.CallOption) (*ListCategoriesResponse, error)
 	// GetVariants reads what other rooms need of SKUs.
 	GetVariants(ctx context.Context, in *GetVariantsRequest, opts ...grpc.CallOption) (*GetVariantsResponse, error)
+	// AuditOffers lists what the catalog repeats of prices and stock, by SKU and channel, for souk verify.
+	AuditOffers(ctx context.Context, in *AuditOffersRequest, opts ...grpc.CallOption) (*AuditOffersResponse, error)
 	// Findings checks the room's own rows.
 	Findings(ctx context.Context, in *v1.FindingsRequest, opts ...grpc.CallOption) (*v1.FindingsResponse, error)
 }
@@ -147,6 +150,16 @@ func (c *catalogClient) GetVariants(ctx context.Context, in *GetVariantsRequest,
 	return out, nil
 }
 
+func (c *catalogClient) AuditOffers(ctx context.Context, in *AuditOffersRequest, opts ...grpc.CallOption) (*AuditOffersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AuditOffersResponse)
+	err := c.cc.Invoke(ctx, Catalog_AuditOffers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *catalogClient) Findings(ctx context.Context, in *v1.FindingsRequest, opts ...grpc.CallOption) (*v1.FindingsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(v1.FindingsResponse)
@@ -179,6 +192,8 @@ type CatalogServer interface {
 	ListCategories(context.Context, *ListCategoriesRequest) (*ListCategoriesResponse, error)
 	// GetVariants reads what other rooms need of SKUs.
 	GetVariants(context.Context, *GetVariantsRequest) (*GetVariantsResponse, error)
+	// AuditOffers lists what the catalog repeats of prices and stock, by SKU and channel, for souk verify.
+	AuditOffers(context.Context, *AuditOffersRequest) (*AuditOffersResponse, error)
 	// Findings checks the room's own rows.
 	Findings(context.Context, *v1.FindingsRequest) (*v1.FindingsResponse, error)
 	mustEmbedUnimplementedCatalogServer()
@@ -214,6 +229,9 @@ func (UnimplementedCatalogServer) ListCategories(context.Context, *ListCategorie
 }
 func (UnimplementedCatalogServer) GetVariants(context.Context, *GetVariantsRequest) (*GetVariantsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetVariants not implemented")
+}
+func (UnimplementedCatalogServer) AuditOffers(context.Context, *AuditOffersRequest) (*AuditOffersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AuditOffers not implemented")
 }
 func (UnimplementedCatalogServer) Findings(context.Context, *v1.FindingsRequest) (*v1.FindingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Findings not implemented")
@@ -383,6 +401,24 @@ func _Catalog_GetVariants_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Catalog_AuditOffers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AuditOffersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogServer).AuditOffers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Catalog_AuditOffers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogServer).AuditOffers(ctx, req.(*AuditOffersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Catalog_Findings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(v1.FindingsRequest)
 	if err := dec(in); err != nil {
@@ -439,6 +475,10 @@ var Catalog_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetVariants",
 			Handler:    _Catalog_GetVariants_Handler,
+		},
+		{
+			MethodName: "AuditOffers",
+			Handler:    _Catalog_AuditOffers_Handler,
 		},
 		{
 			MethodName: "Findings",

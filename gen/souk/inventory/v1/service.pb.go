@@ -1775,6 +1775,189 @@ func (x *OrderHold) GetDeadline() *timestamppb.Timestamp {
 	return nil
 }
 
+// AuditFiguresRequest selects a page.
+type AuditFiguresRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 1,000; 500 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditFiguresRequest) Reset() {
+	*x = AuditFiguresRequest{}
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditFiguresRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditFiguresRequest) ProtoMessage() {}
+
+func (x *AuditFiguresRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditFiguresRequest.ProtoReflect.Descriptor instead.
+func (*AuditFiguresRequest) Descriptor() ([]byte, []int) {
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *AuditFiguresRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *AuditFiguresRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// AuditFiguresResponse is one page.
+type AuditFiguresResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By SKU.
+	Figures []*AuditedFigure `protobuf:"bytes,1,rep,name=figures,proto3" json:"figures,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditFiguresResponse) Reset() {
+	*x = AuditFiguresResponse{}
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditFiguresResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditFiguresResponse) ProtoMessage() {}
+
+func (x *AuditFiguresResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditFiguresResponse.ProtoReflect.Descriptor instead.
+func (*AuditFiguresResponse) Descriptor() ([]byte, []int) {
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *AuditFiguresResponse) GetFigures() []*AuditedFigure {
+	if x != nil {
+		return x.Figures
+	}
+	return nil
+}
+
+func (x *AuditFiguresResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// AuditedFigure is what can be sold of one SKU with its revision.
+type AuditedFigure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The SKU.
+	Sku string `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	// on_hand − held − allocated of all locations; below 0 after a count that found too little.
+	Available int32 `protobuf:"varint,2,opt,name=available,proto3" json:"available,omitempty"`
+	// May be sold beyond it.
+	Backorder bool `protobuf:"varint,3,opt,name=backorder,proto3" json:"backorder,omitempty"`
+	// Grows with each change of this figure; 0 when nothing was ever said of it.
+	Revision      int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditedFigure) Reset() {
+	*x = AuditedFigure{}
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditedFigure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditedFigure) ProtoMessage() {}
+
+func (x *AuditedFigure) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditedFigure.ProtoReflect.Descriptor instead.
+func (*AuditedFigure) Descriptor() ([]byte, []int) {
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *AuditedFigure) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *AuditedFigure) GetAvailable() int32 {
+	if x != nil {
+		return x.Available
+	}
+	return 0
+}
+
+func (x *AuditedFigure) GetBackorder() bool {
+	if x != nil {
+		return x.Backorder
+	}
+	return false
+}
+
+func (x *AuditedFigure) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 var File_souk_inventory_v1_service_proto protoreflect.FileDescriptor
 
 const file_souk_inventory_v1_service_proto_rawDesc = "" +
@@ -1890,7 +2073,19 @@ const file_souk_inventory_v1_service_proto_rawDesc = "" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x121\n" +
 	"\x05lines\x18\x03 \x03(\v2\x1b.souk.inventory.v1.HeldLineR\x05lines\x123\n" +
 	"\aheld_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06heldAt\x126\n" +
-	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline2\xa4\v\n" +
+	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"Q\n" +
+	"\x13AuditFiguresRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"z\n" +
+	"\x14AuditFiguresResponse\x12:\n" +
+	"\afigures\x18\x01 \x03(\v2 .souk.inventory.v1.AuditedFigureR\afigures\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"y\n" +
+	"\rAuditedFigure\x12\x10\n" +
+	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1c\n" +
+	"\tavailable\x18\x02 \x01(\x05R\tavailable\x12\x1c\n" +
+	"\tbackorder\x18\x03 \x01(\bR\tbackorder\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision2\xb2\f\n" +
 	"\tInventory\x12\x91\x01\n" +
 	"\x0fRecordMovements\x12).souk.inventory.v1.RecordMovementsRequest\x1a*.souk.inventory.v1.RecordMovementsResponse\"'\xaa\xbb\x18\x04\b\x03\x10\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/api/stock/movements\x12|\n" +
 	"\n" +
@@ -1903,7 +2098,8 @@ const file_souk_inventory_v1_service_proto_rawDesc = "" +
 	"\x04Hold\x12\x1e.souk.inventory.v1.HoldRequest\x1a\x1f.souk.inventory.v1.HoldResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12X\n" +
 	"\aRelease\x12!.souk.inventory.v1.ReleaseRequest\x1a\".souk.inventory.v1.ReleaseResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12g\n" +
 	"\fAvailability\x12&.souk.inventory.v1.AvailabilityRequest\x1a'.souk.inventory.v1.AvailabilityResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12\x80\x01\n" +
-	"\tListHolds\x12#.souk.inventory.v1.ListHoldsRequest\x1a$.souk.inventory.v1.ListHoldsResponse\"(\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/audit/inventory/holds\x12m\n" +
+	"\tListHolds\x12#.souk.inventory.v1.ListHoldsRequest\x1a$.souk.inventory.v1.ListHoldsResponse\"(\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/audit/inventory/holds\x12\x8b\x01\n" +
+	"\fAuditFigures\x12&.souk.inventory.v1.AuditFiguresRequest\x1a'.souk.inventory.v1.AuditFiguresResponse\"*\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/audit/inventory/figures\x12m\n" +
 	"\bFindings\x12\x1d.souk.type.v1.FindingsRequest\x1a\x1e.souk.type.v1.FindingsResponse\"\"\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x16\x12\x14/api/audit/inventoryBAZ?github.com/seed-21071466/souk/gen/souk/inventory/v1;inventoryv1b\x06proto3"
 
 var (
@@ -1918,7 +2114,7 @@ func file_souk_inventory_v1_service_proto_rawDescGZIP() []byte {
 	return file_souk_inventory_v1_service_proto_rawDescData
 }
 
-var file_souk_inventory_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_souk_inventory_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_souk_inventory_v1_service_proto_goTypes = []any{
 	(*Movement)(nil),                // 0: souk.inventory.v1.Movement
 	(*RecordMovementsRequest)(nil),  // 1: souk.inventory.v1.RecordMovementsRequest
@@ -1949,12 +2145,15 @@ var file_souk_inventory_v1_service_proto_goTypes = []any{
 	(*ListHoldsRequest)(nil),        // 26: souk.inventory.v1.ListHoldsRequest
 	(*ListHoldsResponse)(nil),       // 27: souk.inventory.v1.ListHoldsResponse
 	(*OrderHold)(nil),               // 28: souk.inventory.v1.OrderHold
-	(*timestamppb.Timestamp)(nil),   // 29: google.protobuf.Timestamp
-	(*v1.FindingsRequest)(nil),      // 30: souk.type.v1.FindingsRequest
-	(*v1.FindingsResponse)(nil),     // 31: souk.type.v1.FindingsResponse
+	(*AuditFiguresRequest)(nil),     // 29: souk.inventory.v1.AuditFiguresRequest
+	(*AuditFiguresResponse)(nil),    // 30: souk.inventory.v1.AuditFiguresResponse
+	(*AuditedFigure)(nil),           // 31: souk.inventory.v1.AuditedFigure
+	(*timestamppb.Timestamp)(nil),   // 32: google.protobuf.Timestamp
+	(*v1.FindingsRequest)(nil),      // 33: souk.type.v1.FindingsRequest
+	(*v1.FindingsResponse)(nil),     // 34: souk.type.v1.FindingsResponse
 }
 var file_souk_inventory_v1_service_proto_depIdxs = []int32{
-	29, // 0: souk.inventory.v1.Movement.at:type_name -> google.protobuf.Timestamp
+	32, // 0: souk.inventory.v1.Movement.at:type_name -> google.protobuf.Timestamp
 	0,  // 1: souk.inventory.v1.RecordMovementsRequest.movements:type_name -> souk.inventory.v1.Movement
 	0,  // 2: souk.inventory.v1.RecordMovementsResponse.movements:type_name -> souk.inventory.v1.Movement
 	3,  // 3: souk.inventory.v1.CountStockRequest.counts:type_name -> souk.inventory.v1.Count
@@ -1965,42 +2164,45 @@ var file_souk_inventory_v1_service_proto_depIdxs = []int32{
 	11, // 8: souk.inventory.v1.ListLocationsResponse.locations:type_name -> souk.inventory.v1.Location
 	0,  // 9: souk.inventory.v1.ListMovementsResponse.movements:type_name -> souk.inventory.v1.Movement
 	18, // 10: souk.inventory.v1.HoldRequest.lines:type_name -> souk.inventory.v1.HoldLine
-	29, // 11: souk.inventory.v1.HoldRequest.deadline:type_name -> google.protobuf.Timestamp
+	32, // 11: souk.inventory.v1.HoldRequest.deadline:type_name -> google.protobuf.Timestamp
 	20, // 12: souk.inventory.v1.HoldResponse.lines:type_name -> souk.inventory.v1.HeldLine
 	25, // 13: souk.inventory.v1.AvailabilityResponse.items:type_name -> souk.inventory.v1.Available
 	28, // 14: souk.inventory.v1.ListHoldsResponse.holds:type_name -> souk.inventory.v1.OrderHold
 	20, // 15: souk.inventory.v1.OrderHold.lines:type_name -> souk.inventory.v1.HeldLine
-	29, // 16: souk.inventory.v1.OrderHold.held_at:type_name -> google.protobuf.Timestamp
-	29, // 17: souk.inventory.v1.OrderHold.deadline:type_name -> google.protobuf.Timestamp
-	1,  // 18: souk.inventory.v1.Inventory.RecordMovements:input_type -> souk.inventory.v1.RecordMovementsRequest
-	4,  // 19: souk.inventory.v1.Inventory.CountStock:input_type -> souk.inventory.v1.CountStockRequest
-	6,  // 20: souk.inventory.v1.Inventory.GetStock:input_type -> souk.inventory.v1.GetStockRequest
-	15, // 21: souk.inventory.v1.Inventory.ListMovements:input_type -> souk.inventory.v1.ListMovementsRequest
-	10, // 22: souk.inventory.v1.Inventory.PutPolicy:input_type -> souk.inventory.v1.PutPolicyRequest
-	12, // 23: souk.inventory.v1.Inventory.PutLocation:input_type -> souk.inventory.v1.PutLocationRequest
-	13, // 24: souk.inventory.v1.Inventory.ListLocations:input_type -> souk.inventory.v1.ListLocationsRequest
-	17, // 25: souk.inventory.v1.Inventory.Hold:input_type -> souk.inventory.v1.HoldRequest
-	21, // 26: souk.inventory.v1.Inventory.Release:input_type -> souk.inventory.v1.ReleaseRequest
-	23, // 27: souk.inventory.v1.Inventory.Availability:input_type -> souk.inventory.v1.AvailabilityRequest
-	26, // 28: souk.inventory.v1.Inventory.ListHolds:input_type -> souk.inventory.v1.ListHoldsRequest
-	30, // 29: souk.inventory.v1.Inventory.Findings:input_type -> souk.type.v1.FindingsRequest
-	2,  // 30: souk.inventory.v1.Inventory.RecordMovements:output_type -> souk.inventory.v1.RecordMovementsResponse
-	5,  // 31: souk.inventory.v1.Inventory.CountStock:output_type -> souk.inventory.v1.CountStockResponse
-	7,  // 32: souk.inventory.v1.Inventory.GetStock:output_type -> souk.inventory.v1.Stock
-	16, // 33: souk.inventory.v1.Inventory.ListMovements:output_type -> souk.inventory.v1.ListMovementsResponse
-	7,  // 34: souk.inventory.v1.Inventory.PutPolicy:output_type -> souk.inventory.v1.Stock
-	11, // 35: souk.inventory.v1.Inventory.PutLocation:output_type -> souk.inventory.v1.Location
-	14, // 36: souk.inventory.v1.Inventory.ListLocations:output_type -> souk.inventory.v1.ListLocationsResponse
-	19, // 37: souk.inventory.v1.Inventory.Hold:output_type -> souk.inventory.v1.HoldResponse
-	22, // 38: souk.inventory.v1.Inventory.Release:output_type -> souk.inventory.v1.ReleaseResponse
-	24, // 39: souk.inventory.v1.Inventory.Availability:output_type -> souk.inventory.v1.AvailabilityResponse
-	27, // 40: souk.inventory.v1.Inventory.ListHolds:output_type -> souk.inventory.v1.ListHoldsResponse
-	31, // 41: souk.inventory.v1.Inventory.Findings:output_type -> souk.type.v1.FindingsResponse
-	30, // [30:42] is the sub-list for method output_type
-	18, // [18:30] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	32, // 16: souk.inventory.v1.OrderHold.held_at:type_name -> google.protobuf.Timestamp
+	32, // 17: souk.inventory.v1.OrderHold.deadline:type_name -> google.protobuf.Timestamp
+	31, // 18: souk.inventory.v1.AuditFiguresResponse.figures:type_name -> souk.inventory.v1.AuditedFigure
+	1,  // 19: souk.inventory.v1.Inventory.RecordMovements:input_type -> souk.inventory.v1.RecordMovementsRequest
+	4,  // 20: souk.inventory.v1.Inventory.CountStock:input_type -> souk.inventory.v1.CountStockRequest
+	6,  // 21: souk.inventory.v1.Inventory.GetStock:input_type -> souk.inventory.v1.GetStockRequest
+	15, // 22: souk.inventory.v1.Inventory.ListMovements:input_type -> souk.inventory.v1.ListMovementsRequest
+	10, // 23: souk.inventory.v1.Inventory.PutPolicy:input_type -> souk.inventory.v1.PutPolicyRequest
+	12, // 24: souk.inventory.v1.Inventory.PutLocation:input_type -> souk.inventory.v1.PutLocationRequest
+	13, // 25: souk.inventory.v1.Inventory.ListLocations:input_type -> souk.inventory.v1.ListLocationsRequest
+	17, // 26: souk.inventory.v1.Inventory.Hold:input_type -> souk.inventory.v1.HoldRequest
+	21, // 27: souk.inventory.v1.Inventory.Release:input_type -> souk.inventory.v1.ReleaseRequest
+	23, // 28: souk.inventory.v1.Inventory.Availability:input_type -> souk.inventory.v1.AvailabilityRequest
+	26, // 29: souk.inventory.v1.Inventory.ListHolds:input_type -> souk.inventory.v1.ListHoldsRequest
+	29, // 30: souk.inventory.v1.Inventory.AuditFigures:input_type -> souk.inventory.v1.AuditFiguresRequest
+	33, // 31: souk.inventory.v1.Inventory.Findings:input_type -> souk.type.v1.FindingsRequest
+	2,  // 32: souk.inventory.v1.Inventory.RecordMovements:output_type -> souk.inventory.v1.RecordMovementsResponse
+	5,  // 33: souk.inventory.v1.Inventory.CountStock:output_type -> souk.inventory.v1.CountStockResponse
+	7,  // 34: souk.inventory.v1.Inventory.GetStock:output_type -> souk.inventory.v1.Stock
+	16, // 35: souk.inventory.v1.Inventory.ListMovements:output_type -> souk.inventory.v1.ListMovementsResponse
+	7,  // 36: souk.inventory.v1.Inventory.PutPolicy:output_type -> souk.inventory.v1.Stock
+	11, // 37: souk.inventory.v1.Inventory.PutLocation:output_type -> souk.inventory.v1.Location
+	14, // 38: souk.inventory.v1.Inventory.ListLocations:output_type -> souk.inventory.v1.ListLocationsResponse
+	19, // 39: souk.inventory.v1.Inventory.Hold:output_type -> souk.inventory.v1.HoldResponse
+	22, // 40: souk.inventory.v1.Inventory.Release:output_type -> souk.inventory.v1.ReleaseResponse
+	24, // 41: souk.inventory.v1.Inventory.Availability:output_type -> souk.inventory.v1.AvailabilityResponse
+	27, // 42: souk.inventory.v1.Inventory.ListHolds:output_type -> souk.inventory.v1.ListHoldsResponse
+	30, // 43: souk.inventory.v1.Inventory.AuditFigures:output_type -> souk.inventory.v1.AuditFiguresResponse
+	34, // 44: souk.inventory.v1.Inventory.Findings:output_type -> souk.type.v1.FindingsResponse
+	32, // [32:45] is the sub-list for method output_type
+	19, // [19:32] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_souk_inventory_v1_service_proto_init() }
@@ -2014,7 +2216,7 @@ func file_souk_inventory_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_inventory_v1_service_proto_rawDesc), len(file_souk_inventory_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,7 @@ const (
 	Inventory_Release_FullMethodName         = "/souk.inventory.v1.Inventory/Release"
 	Inventory_Availability_FullMethodName    = "/souk.inventory.v1.Inventory/Availability"
 	Inventory_ListHolds_FullMethodName       = "/souk.inventory.v1.Inventory/ListHolds"
+	Inventory_AuditFigures_FullMethodName    = "/souk.inventory.v1.Inventory/AuditFigures"
 	Inventory_Findings_FullMethodName        = "/souk.inventory.v1.Inventory/Findings"
 )
 
@@ -65,6 +66,8 @@ type InventoryClient interface {
 	Availability(ctx context.Context, in *AvailabilityRequest, opts ...grpc.CallOption) (*AvailabilityResponse, error)
 	// ListHolds lists holds and allocations by order, for souk verify.
 	ListHolds(ctx context.Context, in *ListHoldsRequest, opts ...grpc.CallOption) (*ListHoldsResponse, error)
+	// AuditFigures lists what can be sold of all SKUs with its revision, by SKU, for souk verify.
+	AuditFigures(ctx context.Context, in *AuditFiguresRequest, opts ...grpc.CallOption) (*AuditFiguresResponse, error)
 	// Findings checks the room's own rows.
 	Findings(ctx context.Context, in *v1.FindingsRequest, opts ...grpc.CallOption) (*v1.FindingsResponse, error)
 }
@@ -187,6 +190,16 @@ func (c *inventoryClient) ListHolds(ctx context.Context, in *ListHoldsRequest, o
 	return out, nil
 }
 
+func (c *inventoryClient) AuditFigures(ctx context.Context, in *AuditFiguresRequest, opts ...grpc.CallOption) (*AuditFiguresResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AuditFiguresResponse)
+	err := c.cc.Invoke(ctx, Inventory_AuditFigures_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *inventoryClient) Findings(ctx context.Context, in *v1.FindingsRequest, opts ...grpc.CallOption) (*v1.FindingsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(v1.FindingsResponse)
@@ -226,6 +239,8 @@ type InventoryServer interface {
 	Availability(context.Context, *AvailabilityRequest) (*AvailabilityResponse, error)
 	// ListHolds lists holds and allocations by order, for souk verify.
 	ListHolds(context.Context, *ListHoldsRequest) (*ListHoldsResponse, error)
+	// AuditFigures lists what can be sold of all SKUs with its revision, by SKU, for souk verify.
+	AuditFigures(context.Context, *AuditFiguresRequest) (*AuditFiguresResponse, error)
 	// Findings checks the room's own rows.
 	Findings(context.Context, *v1.FindingsRequest) (*v1.FindingsResponse, error)
 	mustEmbedUnimplementedInventoryServer()
@@ -270,6 +285,9 @@ func (UnimplementedInventoryServer) Availability(context.Context, *AvailabilityR
 }
 func (UnimplementedInventoryServer) ListHolds(context.Context, *ListHoldsRequest) (*ListHoldsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListHolds not implemented")
+}
+func (UnimplementedInventoryServer) AuditFigures(context.Context, *AuditFiguresRequest) (*AuditFiguresResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AuditFigures not implemented")
 }
 func (UnimplementedInventoryServer) Findings(context.Context, *v1.FindingsRequest) (*v1.FindingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Findings not implemented")
@@ -493,6 +511,24 @@ func _Inventory_ListHolds_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Inventory_AuditFigures_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AuditFiguresRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).AuditFigures(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_AuditFigures_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).AuditFigures(ctx, req.(*AuditFiguresRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Inventory_Findings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(v1.FindingsRequest)
 	if err := dec(in); err != nil {
@@ -561,6 +597,10 @@ var Inventory_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListHolds",
 			Handler:    _Inventory_ListHolds_Handler,
+		},
+		{
+			MethodName: "AuditFigures",
+			Handler:    _Inventory_AuditFigures_Handler,
 		},
 		{
 			MethodName: "Findings",

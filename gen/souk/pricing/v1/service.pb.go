@@ -1188,6 +1188,207 @@ func (x *QuotedLine) GetTaxRate() string {
 	return ""
 }
 
+// AuditPricesRequest selects a page.
+type AuditPricesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 1,000; 500 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditPricesRequest) Reset() {
+	*x = AuditPricesRequest{}
+	mi := &file_souk_pricing_v1_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditPricesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditPricesRequest) ProtoMessage() {}
+
+func (x *AuditPricesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_pricing_v1_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditPricesRequest.ProtoReflect.Descriptor instead.
+func (*AuditPricesRequest) Descriptor() ([]byte, []int) {
+	return file_souk_pricing_v1_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *AuditPricesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *AuditPricesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// AuditPricesResponse is one page.
+type AuditPricesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By channel and SKU, whether they hold now or not.
+	Prices []*AuditedPrice `protobuf:"bytes,1,rep,name=prices,proto3" json:"prices,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditPricesResponse) Reset() {
+	*x = AuditPricesResponse{}
+	mi := &file_souk_pricing_v1_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditPricesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditPricesResponse) ProtoMessage() {}
+
+func (x *AuditPricesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_pricing_v1_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditPricesResponse.ProtoReflect.Descriptor instead.
+func (*AuditPricesResponse) Descriptor() ([]byte, []int) {
+	return file_souk_pricing_v1_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *AuditPricesResponse) GetPrices() []*AuditedPrice {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
+}
+
+func (x *AuditPricesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// AuditedPrice is one price with its revision.
+type AuditedPrice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The SKU.
+	Sku string `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	// The sales channel.
+	Channel string `protobuf:"bytes,2,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Per piece; the channel says whether with tax.
+	Price *v1.Money `protobuf:"bytes,3,opt,name=price,proto3" json:"price,omitempty"`
+	// From when; at once when absent.
+	ValidFrom *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Until when, exclusive; for ever when absent.
+	ValidUntil *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
+	// Grows with each change of this SKU in this channel, from 1.
+	Revision      int64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditedPrice) Reset() {
+	*x = AuditedPrice{}
+	mi := &file_souk_pricing_v1_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditedPrice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditedPrice) ProtoMessage() {}
+
+func (x *AuditedPrice) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_pricing_v1_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditedPrice.ProtoReflect.Descriptor instead.
+func (*AuditedPrice) Descriptor() ([]byte, []int) {
+	return file_souk_pricing_v1_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *AuditedPrice) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *AuditedPrice) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *AuditedPrice) GetPrice() *v1.Money {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+func (x *AuditedPrice) GetValidFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return nil
+}
+
+func (x *AuditedPrice) GetValidUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ValidUntil
+	}
+	return nil
+}
+
+func (x *AuditedPrice) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 var File_souk_pricing_v1_service_proto protoreflect.FileDescriptor
 
 const file_souk_pricing_v1_service_proto_rawDesc = "" +
@@ -1272,7 +1473,23 @@ const file_souk_pricing_v1_service_proto_rawDesc = "" +
 	"\bdiscount\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\bdiscount\x12%\n" +
 	"\x03tax\x18\x06 \x01(\v2\x13.souk.type.v1.MoneyR\x03tax\x12)\n" +
 	"\x05total\x18\a \x01(\v2\x13.souk.type.v1.MoneyR\x05total\x12\x19\n" +
-	"\btax_rate\x18\b \x01(\tR\ataxRate2\xcb\a\n" +
+	"\btax_rate\x18\b \x01(\tR\ataxRate\"P\n" +
+	"\x12AuditPricesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"t\n" +
+	"\x13AuditPricesResponse\x125\n" +
+	"\x06prices\x18\x01 \x03(\v2\x1d.souk.pricing.v1.AuditedPriceR\x06prices\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf9\x01\n" +
+	"\fAuditedPrice\x12\x10\n" +
+	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x18\n" +
+	"\achannel\x18\x02 \x01(\tR\achannel\x12)\n" +
+	"\x05price\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x05price\x129\n" +
+	"\n" +
+	"valid_from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n" +
+	"\vvalid_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"validUntil\x12\x1a\n" +
+	"\brevision\x18\x06 \x01(\x03R\brevision2\xcf\b\n" +
 	"\aPricing\x12v\n" +
 	"\tSetPrices\x12!.souk.pricing.v1.SetPricesRequest\x1a\".souk.pricing.v1.SetPricesResponse\"\"\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/api/prices:batch\x12p\n" +
 	"\n" +
@@ -1283,7 +1500,8 @@ const file_souk_pricing_v1_service_proto_rawDesc = "" +
 	"\fListChannels\x12$.souk.pricing.v1.ListChannelsRequest\x1a%.souk.pricing.v1.ListChannelsResponse\"\x1b\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/channels\x12\x8e\x01\n" +
 	"\n" +
 	"PutTaxRate\x12\".souk.pricing.v1.PutTaxRateRequest\x1a\x18.souk.pricing.v1.TaxRate\"B\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x026:\x04rate\x1a./api/tax-rates/{rate.country}/{rate.tax_class}\x12y\n" +
-	"\fListTaxRates\x12$.souk.pricing.v1.ListTaxRatesRequest\x1a%.souk.pricing.v1.ListTaxRatesResponse\"\x1c\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/tax-rates\x12k\n" +
+	"\fListTaxRates\x12$.souk.pricing.v1.ListTaxRatesRequest\x1a%.souk.pricing.v1.ListTaxRatesResponse\"\x1c\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/tax-rates\x12\x81\x01\n" +
+	"\vAuditPrices\x12#.souk.pricing.v1.AuditPricesRequest\x1a$.souk.pricing.v1.AuditPricesResponse\"'\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/audit/pricing/prices\x12k\n" +
 	"\bFindings\x12\x1d.souk.type.v1.FindingsRequest\x1a\x1e.souk.type.v1.FindingsResponse\" \xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/api/audit/pricingB=Z;github.com/seed-21071466/souk/gen/souk/pricing/v1;pricingv1b\x06proto3"
 
 var (
@@ -1298,7 +1516,7 @@ func file_souk_pricing_v1_service_proto_rawDescGZIP() []byte {
 	return file_souk_pricing_v1_service_proto_rawDescData
 }
 
-var file_souk_pricing_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_souk_pricing_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_souk_pricing_v1_service_proto_goTypes = []any{
 	(*Channel)(nil),               // 0: souk.pricing.v1.Channel
 	(*PutChannelRequest)(nil),     // 1: souk.pricing.v1.PutChannelRequest
@@ -1318,57 +1536,66 @@ var file_souk_pricing_v1_service_proto_goTypes = []any{
 	(*QuoteLine)(nil),             // 15: souk.pricing.v1.QuoteLine
 	(*QuoteResponse)(nil),         // 16: souk.pricing.v1.QuoteResponse
 	(*QuotedLine)(nil),            // 17: souk.pricing.v1.QuotedLine
-	(*v1.Money)(nil),              // 18: souk.type.v1.Money
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*v1.FindingsRequest)(nil),    // 20: souk.type.v1.FindingsRequest
-	(*v1.FindingsResponse)(nil),   // 21: souk.type.v1.FindingsResponse
+	(*AuditPricesRequest)(nil),    // 18: souk.pricing.v1.AuditPricesRequest
+	(*AuditPricesResponse)(nil),   // 19: souk.pricing.v1.AuditPricesResponse
+	(*AuditedPrice)(nil),          // 20: souk.pricing.v1.AuditedPrice
+	(*v1.Money)(nil),              // 21: souk.type.v1.Money
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*v1.FindingsRequest)(nil),    // 23: souk.type.v1.FindingsRequest
+	(*v1.FindingsResponse)(nil),   // 24: souk.type.v1.FindingsResponse
 }
 var file_souk_pricing_v1_service_proto_depIdxs = []int32{
 	0,  // 0: souk.pricing.v1.PutChannelRequest.channel:type_name -> souk.pricing.v1.Channel
 	0,  // 1: souk.pricing.v1.ListChannelsResponse.channels:type_name -> souk.pricing.v1.Channel
 	4,  // 2: souk.pricing.v1.PutTaxRateRequest.rate:type_name -> souk.pricing.v1.TaxRate
 	4,  // 3: souk.pricing.v1.ListTaxRatesResponse.rates:type_name -> souk.pricing.v1.TaxRate
-	18, // 4: souk.pricing.v1.Price.price:type_name -> souk.type.v1.Money
-	19, // 5: souk.pricing.v1.Price.valid_from:type_name -> google.protobuf.Timestamp
-	19, // 6: souk.pricing.v1.Price.valid_until:type_name -> google.protobuf.Timestamp
+	21, // 4: souk.pricing.v1.Price.price:type_name -> souk.type.v1.Money
+	22, // 5: souk.pricing.v1.Price.valid_from:type_name -> google.protobuf.Timestamp
+	22, // 6: souk.pricing.v1.Price.valid_until:type_name -> google.protobuf.Timestamp
 	8,  // 7: souk.pricing.v1.SetPricesRequest.prices:type_name -> souk.pricing.v1.Price
 	11, // 8: souk.pricing.v1.SetPricesResponse.results:type_name -> souk.pricing.v1.PriceResult
 	8,  // 9: souk.pricing.v1.ListPricesResponse.prices:type_name -> souk.pricing.v1.Price
 	15, // 10: souk.pricing.v1.QuoteRequest.lines:type_name -> souk.pricing.v1.QuoteLine
-	18, // 11: souk.pricing.v1.QuoteRequest.shipping:type_name -> souk.type.v1.Money
+	21, // 11: souk.pricing.v1.QuoteRequest.shipping:type_name -> souk.type.v1.Money
 	17, // 12: souk.pricing.v1.QuoteResponse.lines:type_name -> souk.pricing.v1.QuotedLine
-	18, // 13: souk.pricing.v1.QuoteResponse.shipping:type_name -> souk.type.v1.Money
-	18, // 14: souk.pricing.v1.QuoteResponse.shipping_tax:type_name -> souk.type.v1.Money
-	18, // 15: souk.pricing.v1.QuoteResponse.items_total:type_name -> souk.type.v1.Money
-	18, // 16: souk.pricing.v1.QuoteResponse.discount_total:type_name -> souk.type.v1.Money
-	18, // 17: souk.pricing.v1.QuoteResponse.tax_total:type_name -> souk.type.v1.Money
-	18, // 18: souk.pricing.v1.QuoteResponse.total:type_name -> souk.type.v1.Money
-	18, // 19: souk.pricing.v1.QuotedLine.unit_price:type_name -> souk.type.v1.Money
-	18, // 20: souk.pricing.v1.QuotedLine.subtotal:type_name -> souk.type.v1.Money
-	18, // 21: souk.pricing.v1.QuotedLine.discount:type_name -> souk.type.v1.Money
-	18, // 22: souk.pricing.v1.QuotedLine.tax:type_name -> souk.type.v1.Money
-	18, // 23: souk.pricing.v1.QuotedLine.total:type_name -> souk.type.v1.Money
-	9,  // 24: souk.pricing.v1.Pricing.SetPrices:input_type -> souk.pricing.v1.SetPricesRequest
-	12, // 25: souk.pricing.v1.Pricing.ListPrices:input_type -> souk.pricing.v1.ListPricesRequest
-	14, // 26: souk.pricing.v1.Pricing.Quote:input_type -> souk.pricing.v1.QuoteRequest
-	1,  // 27: souk.pricing.v1.Pricing.PutChannel:input_type -> souk.pricing.v1.PutChannelRequest
-	2,  // 28: souk.pricing.v1.Pricing.ListChannels:input_type -> souk.pricing.v1.ListChannelsRequest
-	5,  // 29: souk.pricing.v1.Pricing.PutTaxRate:input_type -> souk.pricing.v1.PutTaxRateRequest
-	6,  // 30: souk.pricing.v1.Pricing.ListTaxRates:input_type -> souk.pricing.v1.ListTaxRatesRequest
-	20, // 31: souk.pricing.v1.Pricing.Findings:input_type -> souk.type.v1.FindingsRequest
-	10, // 32: souk.pricing.v1.Pricing.SetPrices:output_type -> souk.pricing.v1.SetPricesResponse
-	13, // 33: souk.pricing.v1.Pricing.ListPrices:output_type -> souk.pricing.v1.ListPricesResponse
-	16, // 34: souk.pricing.v1.Pricing.Quote:output_type -> souk.pricing.v1.QuoteResponse
-	0,  // 35: souk.pricing.v1.Pricing.PutChannel:output_type -> souk.pricing.v1.Channel
-	3,  // 36: souk.pricing.v1.Pricing.ListChannels:output_type -> souk.pricing.v1.ListChannelsResponse
-	4,  // 37: souk.pricing.v1.Pricing.PutTaxRate:output_type -> souk.pricing.v1.TaxRate
-	7,  // 38: souk.pricing.v1.Pricing.ListTaxRates:output_type -> souk.pricing.v1.ListTaxRatesResponse
-	21, // 39: souk.pricing.v1.Pricing.Findings:output_type -> souk.type.v1.FindingsResponse
-	32, // [32:40] is the sub-list for method output_type
-	24, // [24:32] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	21, // 13: souk.pricing.v1.QuoteResponse.shipping:type_name -> souk.type.v1.Money
+	21, // 14: souk.pricing.v1.QuoteResponse.shipping_tax:type_name -> souk.type.v1.Money
+	21, // 15: souk.pricing.v1.QuoteResponse.items_total:type_name -> souk.type.v1.Money
+	21, // 16: souk.pricing.v1.QuoteResponse.discount_total:type_name -> souk.type.v1.Money
+	21, // 17: souk.pricing.v1.QuoteResponse.tax_total:type_name -> souk.type.v1.Money
+	21, // 18: souk.pricing.v1.QuoteResponse.total:type_name -> souk.type.v1.Money
+	21, // 19: souk.pricing.v1.QuotedLine.unit_price:type_name -> souk.type.v1.Money
+	21, // 20: souk.pricing.v1.QuotedLine.subtotal:type_name -> souk.type.v1.Money
+	21, // 21: souk.pricing.v1.QuotedLine.discount:type_name -> souk.type.v1.Money
+	21, // 22: souk.pricing.v1.QuotedLine.tax:type_name -> souk.type.v1.Money
+	21, // 23: souk.pricing.v1.QuotedLine.total:type_name -> souk.type.v1.Money
+	20, // 24: souk.pricing.v1.AuditPricesResponse.prices:type_name -> souk.pricing.v1.AuditedPrice
+	21, // 25: souk.pricing.v1.AuditedPrice.price:type_name -> souk.type.v1.Money
+	22, // 26: souk.pricing.v1.AuditedPrice.valid_from:type_name -> google.protobuf.Timestamp
+	22, // 27: souk.pricing.v1.AuditedPrice.valid_until:type_name -> google.protobuf.Timestamp
+	9,  // 28: souk.pricing.v1.Pricing.SetPrices:input_type -> souk.pricing.v1.SetPricesRequest
+	12, // 29: souk.pricing.v1.Pricing.ListPrices:input_type -> souk.pricing.v1.ListPricesRequest
+	14, // 30: souk.pricing.v1.Pricing.Quote:input_type -> souk.pricing.v1.QuoteRequest
+	1,  // 31: souk.pricing.v1.Pricing.PutChannel:input_type -> souk.pricing.v1.PutChannelRequest
+	2,  // 32: souk.pricing.v1.Pricing.ListChannels:input_type -> souk.pricing.v1.ListChannelsRequest
+	5,  // 33: souk.pricing.v1.Pricing.PutTaxRate:input_type -> souk.pricing.v1.PutTaxRateRequest
+	6,  // 34: souk.pricing.v1.Pricing.ListTaxRates:input_type -> souk.pricing.v1.ListTaxRatesRequest
+	18, // 35: souk.pricing.v1.Pricing.AuditPrices:input_type -> souk.pricing.v1.AuditPricesRequest
+	23, // 36: souk.pricing.v1.Pricing.Findings:input_type -> souk.type.v1.FindingsRequest
+	10, // 37: souk.pricing.v1.Pricing.SetPrices:output_type -> souk.pricing.v1.SetPricesResponse
+	13, // 38: souk.pricing.v1.Pricing.ListPrices:output_type -> souk.pricing.v1.ListPricesResponse
+	16, // 39: souk.pricing.v1.Pricing.Quote:output_type -> souk.pricing.v1.QuoteResponse
+	0,  // 40: souk.pricing.v1.Pricing.PutChannel:output_type -> souk.pricing.v1.Channel
+	3,  // 41: souk.pricing.v1.Pricing.ListChannels:output_type -> souk.pricing.v1.ListChannelsResponse
+	4,  // 42: souk.pricing.v1.Pricing.PutTaxRate:output_type -> souk.pricing.v1.TaxRate
+	7,  // 43: souk.pricing.v1.Pricing.ListTaxRates:output_type -> souk.pricing.v1.ListTaxRatesResponse
+	19, // 44: souk.pricing.v1.Pricing.AuditPrices:output_type -> souk.pricing.v1.AuditPricesResponse
+	24, // 45: souk.pricing.v1.Pricing.Findings:output_type -> souk.type.v1.FindingsResponse
+	37, // [37:46] is the sub-list for method output_type
+	28, // [28:37] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_souk_pricing_v1_service_proto_init() }
@@ -1382,7 +1609,7 @@ func file_souk_pricing_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_pricing_v1_service_proto_rawDesc), len(file_souk_pricing_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	Pricing_ListChannels_FullMethodName = "/souk.pricing.v1.Pricing/ListChannels"
 	Pricing_PutTaxRate_FullMethodName   = "/souk.pricing.v1.Pricing/PutTaxRate"
 	Pricing_ListTaxRates_FullMethodName = "/souk.pricing.v1.Pricing/ListTaxRates"
+	Pricing_AuditPrices_FullMethodName  = "/souk.pricing.v1.Pricing/AuditPrices"
 	Pricing_Findings_FullMethodName     = "/souk.pricing.v1.Pricing/Findings"
 )
 
@@ -52,6 +53,8 @@ type PricingClient interface {
 	PutTaxRate(ctx context.Context, in *PutTaxRateRequest, opts ...grpc.CallOption) (*TaxRate, error)
 	// ListTaxRates lists all rates.
 	ListTaxRates(ctx context.Context, in *ListTaxRatesRequest, opts ...grpc.CallOption) (*ListTaxRatesResponse, error)
+	// AuditPrices lists all prices with their revisions, by channel and SKU, for souk verify.
+	AuditPrices(ctx context.Context, in *AuditPricesRequest, opts ...grpc.CallOption) (*AuditPricesResponse, error)
 	// Findings checks the room's own rows.
 	Findings(ctx context.Context, in *v1.FindingsRequest, opts ...grpc.CallOption) (*v1.FindingsResponse, error)
 }
@@ -134,6 +137,16 @@ func (c *pricingClient) ListTaxRates(ctx context.Context, in *ListTaxRatesReques
 	return out, nil
 }
 
+func (c *pricingClient) AuditPrices(ctx context.Context, in *AuditPricesRequest, opts ...grpc.CallOption) (*AuditPricesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AuditPricesResponse)
+	err := c.cc.Invoke(ctx, Pricing_AuditPrices_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *pricingClient) Findings(ctx context.Context, in *v1.FindingsRequest, opts ...grpc.CallOption) (*v1.FindingsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(v1.FindingsResponse)
@@ -164,6 +177,8 @@ type PricingServer interface {
 	PutTaxRate(context.Context, *PutTaxRateRequest) (*TaxRate, error)
 	// ListTaxRates lists all rates.
 	ListTaxRates(context.Context, *ListTaxRatesRequest) (*ListTaxRatesResponse, error)
+	// AuditPrices lists all prices with their revisions, by channel and SKU, for souk verify.
+	AuditPrices(context.Context, *AuditPricesRequest) (*AuditPricesResponse, error)
 	// Findings checks the room's own rows.
 	Findings(context.Context, *v1.FindingsRequest) (*v1.FindingsResponse, error)
 	mustEmbedUnimplementedPricingServer()
@@ -196,6 +211,9 @@ func (UnimplementedPricingServer) PutTaxRate(context.Context, *PutTaxRateRequest
 }
 func (UnimplementedPricingServer) ListTaxRates(context.Context, *ListTaxRatesRequest) (*ListTaxRatesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTaxRates not implemented")
+}
+func (UnimplementedPricingServer) AuditPrices(context.Context, *AuditPricesRequest) (*AuditPricesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AuditPrices not implemented")
 }
 func (UnimplementedPricingServer) Findings(context.Context, *v1.FindingsRequest) (*v1.FindingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Findings not implemented")
@@ -347,6 +365,24 @@ func _Pricing_ListTaxRates_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Pricing_AuditPrices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AuditPricesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PricingServer).AuditPrices(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Pricing_AuditPrices_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PricingServer).AuditPrices(ctx, req.(*AuditPricesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Pricing_Findings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(v1.FindingsRequest)
 	if err := dec(in); err != nil {
@@ -399,6 +435,10 @@ var Pricing_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTaxRates",
 			Handler:    _Pricing_ListTaxRates_Handler,
+		},
+		{
+			MethodName: "AuditPrices",
+			Handler:    _Pricing_AuditPrices_Handler,
 		},
 		{
 			MethodName: "Findings",

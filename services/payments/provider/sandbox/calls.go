@@ -13,8 +13,11 @@ import (
 
 // Create makes an unconfirmed payment. Its line is written but not yet synced:
 // nothing depends on it until its confirmation, which syncs both.
-func (s *Sandbox) Create(_ context.Context, draft provider.Draft) (provider.Payment, error) {
+func (s *Sandbox) Create(ctx context.Context, draft provider.Draft) (provider.Payment, error) {
 	if err := check(draft); err != nil {
+		return provider.Payment{}, err
+	}
+	if err := s.ready(ctx); err != nil {
 		return provider.Payment{}, err
 	}
 	s.mu.Lock()
@@ -83,6 +86,9 @@ func (s *Sandbox) Confirm(ctx context.Context, id, attemptKey string) (provider.
 	if len(attemptKey) > keyMax || !plain(attemptKey) {
 		return provider.Payment{}, fmt.Errorf("confirm payment: the attempt key must be at most %d plain characters", keyMax)
 	}
+	if err := s.ready(ctx); err != nil {
+		return provider.Payment{}, err
+	}
 	how, err := s.confirm(id, attemptKey)
 	if err == nil {
 		err = s.keepWaiting(ctx, how)
@@ -147,7 +153,10 @@ func (s *Sandbox) wait(ctx context.Context, d time.Duration, over error) error {
 }
 
 // Get reads a payment. It never shows what a power cut could take back.
-func (s *Sandbox) Get(_ context.Context, id string) (provider.Payment, error) {
+func (s *Sandbox) Get(ctx context.Context, id string) (provider.Payment, error) {
+	if err := s.ready(ctx); err != nil {
+		return provider.Payment{}, err
+	}
 	s.mu.Lock()
 	n, err := s.index.find(id)
 	if err == nil {
@@ -172,6 +181,9 @@ func (s *Sandbox) Get(_ context.Context, id string) (provider.Payment, error) {
 // Cancel drops an unconfirmed payment and voids an authorized one. Pending
 // ones are refused, except those that would stay pending for ever.
 func (s *Sandbox) Cancel(ctx context.Context, id string) (provider.Payment, error) {
+	if err := s.ready(ctx); err != nil {
+		return provider.Payment{}, err
+	}
 	s.mu.Lock()
 	n, err := s.index.find(id)
 	if err == nil {
@@ -208,6 +220,9 @@ func (s *Sandbox) List(ctx context.Context, cursor string, limit int) ([]provide
 	from, err := strconv.ParseUint("0"+cursor, 10, 32)
 	if err != nil {
 		return nil, "", fmt.Errorf("list payments: bad cursor %q", cursor)
+	}
+	if err := s.ready(ctx); err != nil {
+		return nil, "", err
 	}
 	s.mu.Lock()
 	last := min(uint64(len(s.index.entries)), from+uint64(max(limit, 1)))

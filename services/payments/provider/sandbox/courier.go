@@ -28,6 +28,7 @@ const (
 type letter struct {
 	due     int64 // unix microseconds
 	created int64 // when the event happened
+	written int64 // end of its lines in the journal, which are synced before it is told
 	payment uint32
 	number  uint32 // of the event
 	epoch   uint32 // of the event's id
@@ -114,7 +115,7 @@ func (c *courier) write(lines []byte, epoch uint32, id string, l *letter, now in
 	c.numbers++
 	l.number, l.epoch = c.numbers, epoch
 	r := record{
-		Type: "event", Event: l.id(), ID: id, Kind: "payment." + l.kind.String(),
+		Type: "event", Event: l.id(), ID: id, Kind: eventPrefix + l.kind.String(),
 		Copies: int64(l.copies), Due: l.due, At: now,
 	}
 	lines = r.append(lines)
@@ -128,9 +129,10 @@ func (c *courier) write(lines []byte, epoch uint32, id string, l *letter, now in
 
 func (l *letter) id() string { return name("evt_", l.epoch, l.number) }
 
-func (c *courier) post(letters []letter) {
+func (c *courier) post(letters []letter, written int64) {
 	for _, l := range letters {
 		if l.copies > 0 {
+			l.written = written
 			c.letters.push(l)
 		}
 	}
@@ -160,7 +162,7 @@ func (c *courier) learn(r *record, unsent map[uint32]letter) {
 	_, payment, _ := parseName("sbx_", r.ID)
 	unsent[number] = letter{
 		due: r.Due, created: r.At, payment: payment, number: number, epoch: epoch, copies: uint8(r.Copies),
-		kind: provider.ParseStatus(strings.TrimPrefix(r.Kind, "payment.")),
+		kind: provider.ParseStatus(strings.TrimPrefix(r.Kind, eventPrefix)),
 	}
 }
 
@@ -226,8 +228,11 @@ func (s *Sandbox) deliverNext(now int64) bool {
 	return true
 }
 
-// deliver posts one letter.
+// deliver posts one letter, once no power cut can take back what it says.
 func (s *Sandbox) deliver(l letter, id string) error {
+	if err := s.journal.sync(l.written); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(s.life, postTimeout)
 	defer cancel()
 	body := eventBody(l, id)

@@ -33,9 +33,9 @@ type journal struct {
 	broken  error // after a failed fsync nobody knows what the disk holds
 }
 
-// openJournal opens the file, hands every line to each with its offset, and
-// cuts off a last line that a crash tore.
-func openJournal(dir string, each func(line []byte, offset int64) error) (*journal, error) {
+// openJournal opens the file, making it if need be; load is to come before
+// anything is written.
+func openJournal(dir string) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder of the sandbox provider: %w", err)
 	}
@@ -43,21 +43,28 @@ func openJournal(dir string, each func(line []byte, offset int64) error) (*journ
 	if err != nil {
 		return nil, fmt.Errorf("open journal of the sandbox provider: %w", err)
 	}
-	size, err := replay(file, each)
-	if err == nil {
-		err = file.Truncate(size)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open journal %s: %w", file.Name(), err), file.Close())
-	}
-	j := &journal{file: file, size: size, firm: size}
+	j := &journal{file: file}
 	j.landed = sync.NewCond(&j.mu)
 	return j, nil
 }
 
+// load hands every line to each with its offset, and cuts off a last line that
+// a crash tore.
+func (j *journal) load(each func(line string, offset int64) error) error {
+	size, err := replay(j.file, each)
+	if err == nil {
+		err = j.file.Truncate(size)
+	}
+	if err != nil {
+		return fmt.Errorf("read journal %s: %w", j.file.Name(), err)
+	}
+	j.size, j.firm = size, size
+	return nil
+}
+
 // replay reads the lines and returns the end of the last whole one. A bad line
 // is a torn one only at the very end.
-func replay(r io.Reader, each func(line []byte, offset int64) error) (end int64, err error) {
+func replay(r io.Reader, each func(line string, offset int64) error) (end int64, err error) {
 	lines := bufio.NewReaderSize(r, 64*lineMax)
 	for {
 		line, err := lines.ReadSlice('\n')
@@ -65,7 +72,7 @@ func replay(r io.Reader, each func(line []byte, offset int64) error) (end int64,
 			return end, nil
 		}
 		if err == nil {
-			err = each(line, end)
+			err = each(string(line), end)
 		}
 		if err != nil {
 			if _, more := lines.Peek(1); errors.Is(more, io.EOF) {
@@ -128,17 +135,17 @@ func (j *journal) syncOnce() {
 }
 
 // line reads one line back.
-func (j *journal) line(offset int64) ([]byte, error) {
-	buf := make([]byte, lineMax)
-	n, err := j.file.ReadAt(buf, offset)
+func (j *journal) line(offset int64) (string, error) {
+	var buf [lineMax]byte
+	n, err := j.file.ReadAt(buf[:], offset)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read journal at byte %d: %w", offset, err)
+		return "", fmt.Errorf("read journal at byte %d: %w", offset, err)
 	}
 	end := bytes.IndexByte(buf[:n], '\n')
 	if end < 0 {
-		return nil, fmt.Errorf("read journal at byte %d: no whole line there", offset)
+		return "", fmt.Errorf("read journal at byte %d: no whole line there", offset)
 	}
-	return buf[:end+1], nil
+	return string(buf[:end+1]), nil
 }
 
 func (j *journal) failure() error {

@@ -23,7 +23,7 @@ func Read(dir string, each func(provider.Payment) error) error {
 	defer file.Close()
 	x, j := newIndex(), journal{file: file}
 	var r record
-	if _, err := replay(file, func(line []byte, offset int64) error {
+	if _, err := replay(file, func(line string, offset int64) error {
 		if err := r.parse(line); err != nil {
 			return err
 		}

@@ -1,10 +1,10 @@
 package sandbox
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // record is one line of the journal: a flat JSON object of plain words and
@@ -87,13 +87,14 @@ func plain(word string) bool {
 
 var errBadLine = errors.New("not a line of this journal")
 
-// parse reads what append wrote. Members that it does not know are ignored, so
-// that an older build can read a newer journal.
-func (r *record) parse(line []byte) error {
+// parse reads what append wrote; the words share the line's memory. Members
+// that it does not know are ignored, so that an older build can read a newer
+// journal.
+func (r *record) parse(line string) error {
 	*r = record{}
-	rest, ok := bytes.CutPrefix(bytes.TrimSuffix(line, []byte("\n")), []byte("{"))
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "{")
 	for ok {
-		var name, value []byte
+		var name, value string
 		var word bool
 		if name, value, word, rest, ok = cutMember(rest); !ok {
 			break
@@ -101,46 +102,49 @@ func (r *record) parse(line []byte) error {
 		if err := r.set(name, value, word); err != nil {
 			return err
 		}
-		if string(rest) == "}" && r.Type != "" {
+		if rest == "}" && r.Type != "" {
 			return nil
 		}
-		rest, ok = bytes.CutPrefix(rest, []byte(","))
+		rest, ok = strings.CutPrefix(rest, ",")
 	}
 	return errBadLine
 }
 
 // cutMember takes `"name":"word"` or `"name":123` off the front.
-func cutMember(b []byte) (name, value []byte, word bool, rest []byte, ok bool) {
-	b, ok = bytes.CutPrefix(b, []byte{'"'})
+func cutMember(s string) (name, value string, word bool, rest string, ok bool) {
+	s, ok = strings.CutPrefix(s, `"`)
 	if !ok {
-		return nil, nil, false, nil, false
+		return "", "", false, "", false
 	}
-	if name, b, ok = bytes.Cut(b, []byte(`":`)); !ok {
-		return nil, nil, false, nil, false
+	if name, s, ok = strings.Cut(s, `"`); ok {
+		s, ok = strings.CutPrefix(s, ":")
 	}
-	if b, word = bytes.CutPrefix(b, []byte{'"'}); word {
-		value, rest, ok = bytes.Cut(b, []byte{'"'})
+	if !ok {
+		return "", "", false, "", false
+	}
+	if s, word = strings.CutPrefix(s, `"`); word {
+		value, rest, ok = strings.Cut(s, `"`)
 		return name, value, word, rest, ok
 	}
-	end := bytes.IndexAny(b, ",}")
+	end := strings.IndexAny(s, ",}")
 	if end < 1 {
-		return nil, nil, false, nil, false
+		return "", "", false, "", false
 	}
-	return name, b[:end], false, b[end:], true
+	return name, s[:end], false, s[end:], true
 }
 
-func (r *record) set(name, value []byte, word bool) error {
+func (r *record) set(name, value string, word bool) error {
 	if word {
-		if w := r.word(string(name)); w != nil {
-			*w = string(value)
+		if w := r.word(name); w != nil {
+			*w = value
 		}
 		return nil
 	}
-	n, err := strconv.ParseInt(string(value), 10, 64)
+	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
 		return fmt.Errorf("%w: %s is no number", errBadLine, name)
 	}
-	if number := r.number(string(name)); number != nil {
+	if number := r.number(name); number != nil {
 		*number = n
 	}
 	return nil

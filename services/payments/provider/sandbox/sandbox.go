@@ -5,6 +5,7 @@
 // its signed webhooks arrive twice, late or out of order when told to;
 // docs/sandbox-provider.md lists them.
 //
+//	journal ──▶ index, in the background of the opening; calls wait for it
 //	call ──▶ journal line ──▶ index in memory ──▶ answer
 //	              │
 //	              └──▶ event lines ──▶ courier ──POST──▶ the shop's webhook
@@ -98,6 +99,8 @@ type Sandbox struct {
 	o       Options
 	journal *journal
 	courier courier
+	read    chan struct{} // closed when the journal has been read, or cannot be
+	unread  error         // why it cannot be; set before read is closed
 
 	mu      sync.Mutex // guards what follows and the journal's ends
 	index   index
@@ -114,15 +117,47 @@ var (
 	_ provider.Lister   = (*Sandbox)(nil)
 )
 
-// Open opens the sandbox whose journal lies in dir, making it if need be, and
-// takes up what it had left: payments that are to settle and webhooks unsent.
+// Open opens the sandbox whose journal lies in dir, making it if need be. The
+// journal is read in the background, however long it has grown; calls wait
+// until that is done, and are refused if it cannot be. Then it takes up what it
+// had left: payments that are to settle and webhooks unsent.
 func Open(dir string, o Options) (*Sandbox, error) {
-	s := &Sandbox{o: o.withDefaults(), index: newIndex()}
+	journal, err := openJournal(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sandbox{o: o.withDefaults(), journal: journal, index: newIndex(), read: make(chan struct{})}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.courier = newCourier(s.o)
+	s.done.Go(func() {
+		if s.takeUp() {
+			s.run()
+		}
+	})
+	return s, nil
+}
+
+// takeUp reads the journal and lets the calls in; false when it cannot be read
+// or nobody waits for it any more.
+func (s *Sandbox) takeUp() bool {
+	defer close(s.read)
+	if s.unread = s.learn(); s.unread == nil {
+		return true
+	}
+	if s.life.Err() == nil {
+		s.o.Log.Error("sandbox provider: every call is refused", "err", s.unread)
+	}
+	return false
+}
+
+// learn makes the index and the agendas of what the journal says.
+func (s *Sandbox) learn() error {
 	unsent := map[uint32]letter{}
 	var r record
-	journal, err := openJournal(dir, func(line []byte, offset int64) error {
+	err := s.journal.load(func(line string, offset int64) error {
+		if s.life.Err() != nil {
+			return errConnection
+		}
 		if err := r.parse(line); err != nil {
 			return err
 		}
@@ -131,14 +166,24 @@ func Open(dir string, o Options) (*Sandbox, error) {
 		return s.index.learn(&r, offset)
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.journal = journal
-	if err := s.begin(unsent); err != nil {
-		return nil, errors.Join(err, journal.file.Close())
+	return s.begin(unsent)
+}
+
+// ready waits until the journal has been read.
+func (s *Sandbox) ready(ctx context.Context) error {
+	select {
+	case <-s.read:
+		return s.unread
+	default:
 	}
-	s.done.Go(s.run)
-	return s, nil
+	select {
+	case <-s.read:
+		return s.unread
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // begin writes the new epoch down before an id of it can be given out.

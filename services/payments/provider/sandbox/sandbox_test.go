@@ -192,8 +192,16 @@ func TestABrokenLineInTheMiddleIsNotRepaired(t *testing.T) {
 	whole, _ := os.ReadFile(path)
 	whole[3] = '#'
 	_ = os.WriteFile(path, whole, 0o600)
-	if _, err := sandbox.Open(dir, sandbox.Options{}); err == nil {
-		t.Fatal("a journal with a broken first line was opened")
+	again := open(t, dir, sandbox.Options{})
+	if _, err := again.Get(ctx, "sbx_1_1"); err == nil || errors.Is(err, provider.ErrNotFound) {
+		t.Errorf("a journal with a broken first line answered %v", err)
+	}
+	if _, err := again.Create(ctx, provider.Draft{Key: "b", Amount: money.Of(1, "GBP"), Token: "tok_ok"}); err == nil {
+		t.Error("a journal with a broken first line was written to")
+	}
+	_ = again.Close()
+	if after, _ := os.ReadFile(path); string(after) != string(whole) {
+		t.Error("a broken journal was changed")
 	}
 }
 
@@ -337,8 +345,10 @@ func TestMemoryOfAHundredThousandPayments(t *testing.T) {
 		t.Logf("100,000 payments take %.1f MB", float64(used)/(1<<20))
 	}
 	start := time.Now()
-	open(t, dir, sandbox.Options{})
-	t.Logf("reopened in %v", time.Since(start))
+	again := open(t, dir, sandbox.Options{})
+	opened := time.Since(start)
+	status(t, again, "sbx_1_100000")
+	t.Logf("reopened in %v, the first call was answered after %v", opened, time.Since(start))
 	runtime.KeepAlive(s)
 }
 

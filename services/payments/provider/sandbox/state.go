@@ -43,7 +43,7 @@ func (s *Sandbox) change(n uint32, r record, next state) error {
 	s.journal.firm = s.journal.size
 	e.status, e.reason, e.due = next.status, reasonNumber(next.reason), next.due
 	s.expectSettling(n)
-	s.courier.post(letters)
+	s.courier.post(letters, s.journal.size)
 	return nil
 }
 

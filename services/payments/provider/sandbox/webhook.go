@@ -29,6 +29,9 @@ const tolerance = 5 * time.Minute
 // signatureMax bounds how many signatures of one webhook are looked at.
 const signatureMax = 4
 
+// eventPrefix begins the kind of an event; the payment's status follows.
+const eventPrefix = "payment."
+
 // event is the body of a webhook.
 type event struct {
 	Type      string    `json:"type"`
@@ -57,7 +60,8 @@ func Sign(secret []byte, id string, at time.Time, body []byte) http.Header {
 
 func mac(secret []byte, id, timestamp string, body []byte) []byte {
 	h := hmac.New(sha256.New, secret)
-	fmt.Fprintf(h, "%s.%s.", id, timestamp)
+	var head [96]byte
+	h.Write(append(append(append(append(head[:0], id...), '.'), timestamp...), '.'))
 	h.Write(body)
 	return h.Sum(nil)
 }
@@ -75,7 +79,10 @@ func verify(secret []byte, headers http.Header, body []byte, now time.Time) (pro
 	if err := json.Unmarshal(body, &e); err != nil {
 		return provider.Event{}, fmt.Errorf("read webhook %s: %w", id, err)
 	}
-	return provider.Event{ID: id, Kind: e.Type, PaymentID: e.Data.ID, Created: e.Timestamp.UTC()}, nil
+	return provider.Event{
+		ID: id, Kind: e.Type, Status: provider.ParseStatus(strings.TrimPrefix(e.Type, eventPrefix)),
+		PaymentID: e.Data.ID, Created: e.Timestamp.UTC(),
+	}, nil
 }
 
 // signedBy looks for want among the space-separated signatures; there are
