@@ -98,7 +98,7 @@ type Consumer struct {
 	Store      *sqlstore.Store         // the consumer's own store, opened with Schema
 	Handle     map[string]Handler      // by event type; types of neither map are ignored
 	HandleAll  map[string]BatchHandler // by event type, instead of Handle
-	Gather     time.Duration           // the least time between the ends of one batch and the beginning of the next, unless it is behind
+	Gather     time.Duration           // from the end of a batch to the next one, so that events come together; none when 0, or while it is behind
 	Attempts   int                     // 0: AttemptsDefault
 	BackoffMin time.Duration           // 0: BackoffMinDefault
 	BackoffMax time.Duration           // 0: BackoffMaxDefault

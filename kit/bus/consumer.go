@@ -166,23 +166,25 @@ func (f *follower) step(ctx context.Context) (head int64, progressed bool, err e
 	}
 	progressed, err = f.take(ctx, events)
 	if len(events) < f.options.BatchMax {
-		f.rested = time.Now()
+		f.rested = f.options.Clock.Now()
 	}
 	return head, progressed, err
 }
 
 // gather lets events come together: the first after a quiet time is taken at
-// once, the next ones in batches. It measures the machine's work, not the
-// shop's time, hence no Clock.
+// once, the next ones in batches.
 func (f *follower) gather(ctx context.Context) error {
-	wait := f.Gather - time.Since(f.rested)
-	if f.Gather <= 0 || wait <= 0 {
+	if f.Gather <= 0 {
 		return nil
 	}
-	timer := time.NewTimer(wait)
+	wait := f.Gather - f.options.Clock.Now().Sub(f.rested)
+	if wait <= 0 {
+		return nil
+	}
+	timer := f.options.Clock.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-timer.C():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -83,11 +83,18 @@ func decode(r io.Reader, v any) error {
 	default:
 		if err = unmarshal(data, v); err != nil {
 			refusal = malformed(data, err)
-		} else if refusal = refuseNul(data); refusal == nil {
-			return nil
+		} else {
+			refusal = refuseNul(data)
 		}
 	}
-	if from, ok := r.(*body); ok {
+	from, known := r.(*body)
+	if known && refusal == nil {
+		refusal = refuseOther(v, from.exchange.params)
+	}
+	if refusal == nil {
+		return nil
+	}
+	if known {
 		from.exchange.refusal = refusal
 	}
 	return refusal

@@ -28,9 +28,10 @@ type exchange struct {
 	ifMatch     string
 	ifNoneMatch string
 	key         pageKey
-	kept        *page          // what an earlier, equal request was answered
-	refusal     *problem.Error // what the decoder found wrong
-	buffer      *[]byte        // of the encoder, returned to the pool at the end
+	kept        *page             // what an earlier, equal request was answered
+	params      map[string]string // the path's variables
+	refusal     *problem.Error    // what the decoder found wrong
+	buffer      *[]byte           // of the encoder, returned to the pool at the end
 }
 
 type exchangeKey struct{}

@@ -26,13 +26,22 @@ func (m *Mux) learning(next runtime.HandlerFunc) runtime.HandlerFunc {
 		if ctx.Value(probeKey{}) != nil {
 			return // a probe goes no further than the pattern
 		}
-		if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok && x.call.Route != "" {
-			pattern, known := runtime.HTTPPattern(ctx)
-			if known && strings.ReplaceAll(pattern.String(), "=*}", "}") == x.call.Route {
-				m.learnt.Store(learntKey{r.Method, x.call.Route}, next)
-			}
+		if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+			x.params = params
+			m.learn(x, r, next)
 		}
 		next(w, r, params)
+	}
+}
+
+// learn remembers the handler of a route that the gateway has found.
+func (m *Mux) learn(x *exchange, r *http.Request, next runtime.HandlerFunc) {
+	if x.call.Route == "" {
+		return
+	}
+	pattern, known := runtime.HTTPPattern(r.Context())
+	if known && strings.ReplaceAll(pattern.String(), "=*}", "}") == x.call.Route {
+		m.learnt.Store(learntKey{r.Method, x.call.Route}, next)
 	}
 }
 
@@ -47,6 +56,7 @@ func (m *Mux) serveLearnt(x *exchange, r *http.Request, path string) bool {
 	}
 	params := make(map[string]string, 2)
 	route.Values(x.call.Route, path, func(name, value string) { params[name] = unescaped(x.r, value) })
+	x.params = params
 	next.(runtime.HandlerFunc)(x, r, params)
 	return true
 }

@@ -252,3 +252,28 @@ var noted = http.Header{}
 func (quiet) Header() http.Header         { return noted }
 func (quiet) Write(b []byte) (int, error) { return len(b), nil }
 func (quiet) WriteHeader(int)             {}
+
+func TestABodyMayNotNameAnotherThingThanThePath(t *testing.T) {
+	l := open(t, rest.Options{})
+	for name, c := range map[string]struct {
+		body   string
+		status int
+	}{
+		"it names none":             {`{"text":"x"}`, 200},
+		"it names the same":         {`{"what":"a/b","text":"x"}`, 200},
+		"it names another":          {`{"what":"b_2","text":"x"}`, 400},
+		"it names an empty one":     {`{"what":"","text":"x"}`, 200},
+		"it names the same escaped": {`{"what":"a%2Fb","text":"x"}`, 400},
+		"there is none":             {``, 200},
+	} {
+		for _, route := range []string{"", "/api/books/{what}", "/api/books/{what}"} { // found by rest, learnt, known
+			t.Run(name+" "+route, func(t *testing.T) {
+				w := l.askAs(&rest.Call{RequestID: "req_1", Route: route}, "PUT", "/api/books/a%2Fb", c.body)
+				refused := strings.Contains(w.Body.String(), `"field":"what"`) && strings.Contains(w.Body.String(), `"differs_from_path"`)
+				if w.Code != c.status || refused != (c.status == 400) {
+					t.Errorf("%d %s", w.Code, w.Body)
+				}
+			})
+		}
+	}
+}

@@ -30,10 +30,12 @@ type stmt struct {
 	exec   driver.StmtExecContext
 	query  driver.StmtQueryContext
 	close  func() error
-	writes bool // may change something: all but SELECT
-	counts bool // changes just as many rows as it says: INSERT, UPDATE, DELETE; a CREATE does not say
-	kept   bool // in the connection's map
-	busy   bool // its rows are being read
+	writes bool           // may change something: all but SELECT
+	counts bool           // changes just as many rows as it says: INSERT, UPDATE, DELETE; a CREATE does not say
+	give   func()         // gives it back to its connection
+	values []driver.Value // one row's, reused
+	kept   bool           // in the connection's map
+	busy   bool           // its rows are being read
 }
 
 type pragma struct{ name, value string }
@@ -155,7 +157,10 @@ func (c *conn) rows(s *stmt, args []any) (*Rows, error) {
 		c.give(s)
 		return nil, err
 	}
-	return NewRows(from, func() { c.give(s) }), nil
+	if n := len(from.Columns()); len(s.values) != n {
+		s.values = make([]driver.Value, n)
+	}
+	return &Rows{from: from, values: s.values, done: s.give}, nil
 }
 
 func (c *conn) bind(args []any) ([]driver.NamedValue, error) {
@@ -200,12 +205,14 @@ func (c *conn) prepare(query string) (*stmt, error) {
 		return nil, err
 	}
 	verb := firstWord(query)
-	return &stmt{
+	s := &stmt{
 		exec: raw.(driver.StmtExecContext), query: raw.(driver.StmtQueryContext), close: raw.Close,
 		writes: verb != "SELECT",
 		counts: (verb == "INSERT" || verb == "UPDATE" || verb == "DELETE") && !strings.Contains(query, ";"),
 		busy:   true,
-	}, nil
+	}
+	s.give = func() { c.give(s) }
+	return s, nil
 }
 
 // keepPlan spares a statement from being planned anew at each run: SQLite does so whenever a LIMIT is a parameter and

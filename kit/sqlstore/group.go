@@ -16,7 +16,8 @@ type group struct {
 	next      int // the first of members that has yet to run, or to run again
 	writer    int // the first of members whose writes are kept
 	began     time.Time
-	gathered  bool // it has waited for more members
+	waiting   bool // it has begun to wait for more members
+	gathered  bool // it has waited for long enough
 	begun     bool // BEGIN has been run
 	dirty     bool // a member's writes are kept
 	careful   bool // savepoints are set

@@ -22,6 +22,9 @@ type Rows struct {
 // askEvery bounds how many rows are read on behalf of a caller who may have left.
 const askEvery = 256
 
+// errClosedRows answers a Scan when there is no row.
+var errClosedRows = errors.New("scan row: the rows are closed")
+
 // NewRows makes Rows of a driver's own; done is called once, when they are closed.
 func NewRows(from driver.Rows, done func()) *Rows {
 	return &Rows{from: from, values: make([]driver.Value, len(from.Columns())), done: done}
@@ -51,8 +54,11 @@ func (r *Rows) Next() bool {
 	return false
 }
 
-// Scan copies the row's columns to where dest points. NULL fits a pointer to a pointer, *[]byte, *any and sql.Scanner.
+// Scan copies the columns of the row that Next moved to to where dest points. NULL fits a pointer to a pointer, *[]byte, *any and sql.Scanner.
 func (r *Rows) Scan(dest ...any) error {
+	if r.closed {
+		return errClosedRows
+	}
 	if len(dest) != len(r.values) {
 		return fmt.Errorf("scan row: %d columns into %d variables", len(r.values), len(dest))
 	}
@@ -73,6 +79,7 @@ func (r *Rows) Close() error {
 		return nil
 	}
 	r.closed = true
+	clear(r.values)
 	err := r.from.Close()
 	if r.done != nil {
 		r.done()

@@ -75,3 +75,22 @@ func fill(path string) {
 		_, err = f.Write(block)
 	}
 }
+
+func TestLimitThatIsAParameterBoundsTheRows(t *testing.T) {
+	store := mustOpen(t, filepath.Join(t.TempDir(), "limit.db"), benchSchema)
+	defer store.Close()
+	for id := range 9 {
+		if err := store.Update(t.Context(), insert(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, limit := range []int{0, 1, 3, 9, 20} {
+		var n int
+		err := store.View(t.Context(), func(tx sqlstore.Tx) error {
+			return tx.QueryRow("SELECT count(*) FROM (SELECT id FROM entries ORDER BY id LIMIT ? OFFSET ?)", limit, 1).Scan(&n)
+		})
+		if err != nil || n != min(limit, 8) {
+			t.Errorf("limit %d: %d rows, %v", limit, n, err)
+		}
+	}
+}

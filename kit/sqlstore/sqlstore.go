@@ -3,9 +3,14 @@
 //
 //	Open → migrate → View / Update … → Close
 //
-// An Update is acknowledged, and a refusal told, only after everything that it saw is durable. The SQL is portable:
-// placeholders are ?, column types are INTEGER (64 bits), REAL, TEXT and BLOB, times are INTEGER microseconds since 1970
-// in UTC, and no database's own tricks are used.
+// An Update is acknowledged, and a refusal told, only after everything that it saw is durable. Updates that are waiting
+// become members of one group and share its commit: they run one after the other in one transaction, without savepoints,
+// for hardly one fails after it wrote. When one does, and the writes of others stand before its own, the transaction is
+// rolled back and all from the first writer on run again, each behind a savepoint, so that every outcome, the refusal
+// too, is decided on the state that commits. Under load a group waits a fraction of a millisecond for more members.
+//
+// The SQL is portable: placeholders are ?, column types are INTEGER (64 bits), REAL, TEXT and BLOB, times are INTEGER
+// microseconds since 1970 in UTC, and no database's own tricks are used.
 package sqlstore
 
 import (
@@ -125,7 +130,7 @@ func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
 // Update runs fn as if it were alone (serializable) and returns once its outcome is durable. What fn returns is what
 // Update returns, and an error undoes all that fn did.
 //
-// fn may run more than once and does no I/O of its own. It must not call this store with any other context than
+// fn may run more than once, so it sets what it hands out anew each time, and does no I/O of its own. It must not call this store with any other context than
 // tx.Context(), which panics, for it would wait for itself. When ctx ends before fn has begun, fn never runs; once it
 // has begun, Update waits for the outcome. A store that cannot write (full disk, I/O error) answers a problem of kind
 // Unavailable, "storage_unavailable": nothing was acknowledged, and reads go on.

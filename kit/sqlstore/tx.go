@@ -15,6 +15,7 @@ type tx struct {
 	conn   *conn
 	update *group // the group commit that it is part of; nil in a View
 	open   []*Rows
+	few    [2]*Rows // where open begins
 	hooks  []func()
 	wrote  bool  // a statement changed something
 	fatal  error // an error that ended the outer transaction
@@ -111,6 +112,9 @@ func (t *tx) watch(rows *Rows) {
 	rows.note = t.note
 	if t.update == nil {
 		rows.ask = t.ctx.Err
+	}
+	if t.open == nil {
+		t.open = t.few[:0]
 	}
 	if len(t.open) > 0 && t.open[len(t.open)-1].closed {
 		t.open = t.open[:len(t.open)-1]

@@ -14,7 +14,8 @@ import (
 // Bounds of one group.
 const (
 	batchTime  = 20 * time.Millisecond  // how long it may go on admitting members before it commits
-	gatherTime = 300 * time.Microsecond // how long it waits for as many members as the group before it had
+	gatherTime = 300 * time.Microsecond // how long it waits, in all, for as many members as the group before it had
+	gatherMin  = 4                      // and only if they were so many: fewer are no load, and waiting would only be slow
 )
 
 // writer runs every update of a store, one after the other, on one goroutine and one connection:
@@ -169,14 +170,17 @@ func (w *writer) another() *request {
 	return w.gather()
 }
 
-// gather waits a little for as many members as the last group had: one commit for all costs less than one for each.
-// Somebody alone never waits.
+// gather waits a little, under load, for as many members as the last group had: one commit for all costs less than one
+// for each. Somebody alone never waits.
 func (w *writer) gather() *request {
 	g := &w.group
-	if g.gathered || len(g.members) >= w.last {
+	if g.gathered || w.last < gatherMin || len(g.members) >= w.last {
 		return nil
 	}
-	w.patience.Reset(gatherTime)
+	if !g.waiting {
+		g.waiting = true
+		w.patience.Reset(gatherTime)
+	}
 	select {
 	case r := <-w.queue:
 		return r

@@ -33,6 +33,9 @@ type Config struct {
 	TTL time.Duration `name:"ttl" default:"720h" help:"How long a cart lives after it was last changed."`
 }
 
+// gather is how long a confirmed order may wait for others to be taken out of their carts with it.
+const gather = 50 * time.Millisecond
+
 // sweepEvery is how often ended carts are removed.
 const sweepEvery = 10 * time.Minute
 
@@ -83,7 +86,7 @@ func (r *carts) connect(ctx context.Context, env *room.Env) error {
 		return fmt.Errorf("serve carts: %w", err)
 	}
 	return env.Bus.Subscribe(bus.Consumer{
-		Name: wire.FollowsOrders, Source: "orders", From: bus.FromStart, Store: r.store, Handle: wire.Heard(r.app),
+		Name: wire.FollowsOrders, Source: "orders", From: bus.FromStart, Store: r.store, Handle: wire.Heard(r.app), Gather: gather,
 	})
 }
 

@@ -40,6 +40,9 @@ type Config struct {
 	Deadline     time.Duration `name:"deadline" default:"15m" help:"How long an order may stay undecided before it is rejected."`
 }
 
+// gather is how long a fact of another room may wait for others; the runs do not depend on it, they ask themselves.
+const gather = 20 * time.Millisecond
+
 // Room is the door.
 func Room(c Config) room.Room {
 	return room.Room{
@@ -112,7 +115,7 @@ func (r *orders) join(ctx context.Context, env *room.Env, log *eventlog.Log) err
 	for _, consumer := range wire.Consumers {
 		_, source, _ := strings.Cut(consumer, ".")
 		err := env.Bus.Subscribe(bus.Consumer{
-			Name: consumer, Source: source, From: bus.FromStart, Store: r.store, Handle: wire.Heard(r.app, source),
+			Name: consumer, Source: source, From: bus.FromStart, Store: r.store, Handle: wire.Heard(r.app, source), Gather: gather,
 		})
 		if err != nil {
 			return err

@@ -139,6 +139,11 @@ var violations = []violation{
 	{"the list of orders shows another person's order", "7  order_view_is_fold", "{order}", edits{"orders": {`UPDATE order_view SET subject_id = 'sub_ghost' WHERE order_id = '{order}'`}}},
 	{"the list of products shows another title", "7  list_matches_documents", "prd_A", edits{"catalog": {`UPDATE listed SET sort_title = 'zzz' WHERE product_id = 'prd_A'`}}},
 	{"a variant is gone", "7  variants_match_documents", "prd_B", edits{"catalog": {`DELETE FROM variants WHERE sku = 'B'`}}},
+	{"the catalog shows another price", "7  offer_is_the_price", "A web", edits{"catalog": {`UPDATE prices SET minor = minor + 1 WHERE sku = 'A'`}}},
+	{"the catalog shows a price that was replaced", "7  offer_is_the_price", "B web", edits{"catalog": {`UPDATE prices SET minor = 1, revision = revision - 1 WHERE sku = 'B'`}}},
+	{"the catalog lacks a price", "7  offer_is_the_price", "A web", edits{"catalog": {`DELETE FROM prices WHERE sku = 'A'`}}},
+	{"the catalog shows other stock", "7  offer_is_the_stock", "A", edits{"catalog": {`UPDATE stock SET available = available + 1 WHERE sku = 'A'`}}},
+	{"the catalog shows stock as it was before", "7  offer_is_the_stock", "B", edits{"catalog": {`UPDATE stock SET available = available + 1, revision = revision - 1 WHERE sku = 'B'`}}},
 
 	// 8. Totals add up to the minor unit.
 	{"an order's total is a penny more", "8  totals_add_up", "{order}", edits{"orders": {

@@ -17,7 +17,7 @@ const pageRows = 1000
 type books struct {
 	matters map[string]*matter
 	tokens  []string // of the pages of orders; the orders of a page but the last stay the same
-	bounds  []bound  // of the pages of holds
+	held    list     // of holds
 	orders  int      // at the first reading
 	late    int      // placed after it
 	holds   int
@@ -57,11 +57,8 @@ type intent struct {
 	amount             amount
 }
 
-// bound is where a page of holds begins: after the last order of the page before.
-type bound struct{ token, after string }
-
 func newBooks() *books {
-	return &books{matters: map[string]*matter{}, words: map[string]string{}}
+	return &books{matters: map[string]*matter{}, held: list{path: holdsPath}, words: map[string]string{}}
 }
 
 // of is the matter of that order, empty when nobody spoke of it yet.
@@ -279,20 +276,15 @@ func (a *audit) readHolds(ctx context.Context) error {
 	if !a.here("inventory") {
 		return nil
 	}
-	b, after := a.books, ""
-	for page, err := range client.Pages[holdPage](ctx, a.shop, holdsPath, sized(), "") {
-		if err != nil {
-			return err
+	b := a.books
+	return readAll(ctx, a, &b.held, "holds", func(page *holdPage, _ func(string) bool) (rows int, last string) {
+		for i := range page.Holds {
+			last = page.Holds[i].OrderID
+			b.takeHold(page, i)
 		}
-		b.bounds = append(b.bounds, bound{page.Token, after})
-		for i := range page.Rows.Holds {
-			after = page.Rows.Holds[i].OrderID
-			b.takeHold(&page.Rows, i)
-		}
-		b.holds += len(page.Rows.Holds)
-		a.options.Progress("holds", b.holds)
-	}
-	return nil
+		b.holds += len(page.Holds)
+		return len(page.Holds), last
+	})
 }
 
 func (b *books) takeHold(page *holdPage, i int) {
@@ -305,54 +297,17 @@ func (b *books) takeHold(page *holdPage, i int) {
 	m.holds = append(m.holds, h)
 }
 
-// rereadHolds reads the holds of some orders again. The list is in the order of orders' ids, so it is read from the page
-// on which the first of them would stand, as far as that page reached.
+// rereadHolds reads the holds of some orders again. The list is in the order of orders' ids.
 func (b *books) rereadHolds(ctx context.Context, shop *client.Client, orders []string) error {
-	orders = slices.Sorted(slices.Values(orders))
-	for len(orders) > 0 && len(b.bounds) > 0 {
-		from := b.boundOf(orders[0])
-		group := slices.IndexFunc(orders, func(o string) bool { return b.boundOf(o) != from })
-		if group < 0 {
-			group = len(orders)
-		}
-		if err := b.rereadGroup(ctx, shop, orders[:group], b.bounds[from].token); err != nil {
-			return err
-		}
-		orders = orders[group:]
-	}
-	return nil
-}
-
-// boundOf is the last page after whose beginning all holds of an order stand.
-func (b *books) boundOf(order string) int {
-	i, _ := slices.BinarySearchFunc(b.bounds, order, func(at bound, order string) int {
-		if at.after < order {
-			return -1
-		}
-		return 1
-	})
-	return max(i-1, 0)
-}
-
-func (b *books) rereadGroup(ctx context.Context, shop *client.Client, group []string, token string) error {
-	for _, order := range group {
+	for _, order := range orders {
 		b.of(order).holds = nil
 	}
-	last := group[len(group)-1]
-	for page, err := range client.Pages[holdPage](ctx, shop, holdsPath, sized(), token) {
-		if err != nil {
-			return err
-		}
-		reached := ""
-		for i := range page.Rows.Holds {
-			reached = page.Rows.Holds[i].OrderID
-			if _, wanted := slices.BinarySearch(group, reached); wanted {
-				b.takeHold(&page.Rows, i)
+	return readAgain(ctx, shop, &b.held, orders, func(page *holdPage, wanted func(string) bool) (rows int, last string) {
+		for i := range page.Holds {
+			if last = page.Holds[i].OrderID; wanted(last) {
+				b.takeHold(page, i)
 			}
 		}
-		if reached > last {
-			return nil
-		}
-	}
-	return nil
+		return len(page.Holds), last
+	})
 }

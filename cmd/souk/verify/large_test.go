@@ -16,13 +16,13 @@ import (
 
 // The bars of a check that passes.
 const (
-	largeOrders = 100_000
+	largeOrders = 100_000 // and SKUs
 	largeTime   = 15 * time.Second
 	largeMemory = 300 << 20 // bytes of heap, those of the stub included
 	smallMemory = 20 << 20  // bytes that a check takes however few the orders, and that other tests left
 )
 
-// large is a good shop with many confirmed orders, made as it is asked for.
+// large is a good shop with many confirmed orders and as many SKUs, made as it is asked for.
 type large int
 
 // ServeHTTP writes pages of a thousand rows.
@@ -35,6 +35,12 @@ func (n large) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		n.page(&b, r, "holds", `{"order_id":"ord_01JDA%021[1]d","state":"allocated","lines":[{"sku":"71053","location_id":"main","quantity":1,"backordered":0},{"sku":"85123A","location_id":"main","quantity":2,"backordered":0}],"held_at":"2026-01-01T00:00:00.123456Z","deadline":"2026-01-01T00:15:00Z"}`)
 	case intents:
 		n.page(&b, r, "intents", `{"id":"pay_01JDA%021[1]d","order_id":"ord_01JDA%021[1]d","state":"authorized","amount":{"currency":"GBP","amount":"12.00"},"provider":"sandbox","provider_id":"spi_%020[1]d","attempt":1,"decline_code":"","created_at":"2026-01-01T00:00:00.123456Z","updated_at":"2026-01-01T00:00:00.234567Z"}`)
+	case prices:
+		n.page(&b, r, "prices", `{"sku":"SKU-%06[1]d","channel":"web","price":{"currency":"GBP","amount":"2.55"},"valid_from":null,"valid_until":null,"revision":"2"}`)
+	case figures:
+		n.page(&b, r, "figures", `{"sku":"SKU-%06[1]d","available":%[1]d,"backorder":false,"revision":"7"}`)
+	case offers:
+		n.page(&b, r, "offers", `{"sku":"SKU-%06[1]d","channel":"web","price":{"currency":"GBP","amount":"2.55"},"valid_from":null,"valid_until":null,"price_revision":"2","available":%[1]d,"backorder":false,"stock_revision":"7"}`)
 	case ledger:
 		fmt.Fprintf(&b, `{"accounts":[{"name":"authorized_hold","balance":{"currency":"GBP","amount":"%[1]d.00"}},{"name":"customer","balance":{"currency":"GBP","amount":"-%[1]d.00"}}]}`, 12*int(n))
 	case "/api/runs":

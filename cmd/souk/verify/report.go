@@ -160,7 +160,7 @@ func (a *audit) checked(number int) (Mark, string) {
 	case 6:
 		return a.checkedConsumers()
 	case 7:
-		return Holds, a.rowsOf(roomNames...) + " in " + count(len(a.rooms), "room")
+		return a.checkedViews()
 	default:
 		return Holds, orders + ", line by line"
 	}

@@ -25,6 +25,9 @@ type stub struct {
 	Accounts []*accountRow       `json:"accounts"`
 	Runs     []*runRow           `json:"runs"`
 	Letters  []letterRow         `json:"letters"`
+	Prices   []*priceRow         `json:"prices"`
+	Figures  []*figureRow        `json:"figures"`
+	Offers   []*offerRow         `json:"offers"`
 	Rooms    map[string]*roomRow `json:"rooms"`
 
 	before func(path string) // what happens in the shop before it answers
@@ -107,6 +110,34 @@ type consumerRow struct {
 	Letters  int    `json:"letters"`
 }
 
+type priceRow struct {
+	SKU      string `json:"sku"`
+	Channel  string `json:"channel"`
+	Price    *money `json:"price"`
+	From     string `json:"valid_from,omitempty"`
+	Until    string `json:"valid_until,omitempty"`
+	Revision int64  `json:"revision,string"`
+}
+
+type figureRow struct {
+	SKU       string `json:"sku"`
+	Available int    `json:"available"`
+	Backorder bool   `json:"backorder"`
+	Revision  int64  `json:"revision,string"`
+}
+
+type offerRow struct {
+	SKU           string `json:"sku"`
+	Channel       string `json:"channel"`
+	Price         *money `json:"price"`
+	From          string `json:"valid_from,omitempty"`
+	Until         string `json:"valid_until,omitempty"`
+	PriceRevision int64  `json:"price_revision,string"`
+	Available     int    `json:"available"`
+	Backorder     bool   `json:"backorder"`
+	StockRevision int64  `json:"stock_revision,string"`
+}
+
 type roomRow struct {
 	Findings  []findingRow   `json:"findings"`
 	Checked   int            `json:"checked"`
@@ -144,6 +175,11 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.before != nil {
 		s.before(r.URL.Path)
 	}
+	audited, isAudit := strings.CutPrefix(r.URL.Path, "/api/audit/")
+	if room, _, isList := strings.Cut(audited, "/"); isAudit && isList && s.Rooms[room] == nil {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
 	query := r.URL.Query()
 	token := query.Get("page_token")
 	at := func(i int) string { return strconv.Itoa(i) }
@@ -154,6 +190,15 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body = map[string]any{"orders": page, "next_page_token": next}
 	case "/api/audit/inventory/holds":
 		body = s.serveHolds(token)
+	case "/api/audit/pricing/prices":
+		page, next := cut(s.Prices, at, token)
+		body = map[string]any{"prices": page, "next_page_token": next}
+	case "/api/audit/inventory/figures":
+		page, next := cut(s.Figures, at, token)
+		body = map[string]any{"figures": page, "next_page_token": next}
+	case "/api/audit/catalog/offers":
+		page, next := cut(s.Offers, at, token)
+		body = map[string]any{"offers": page, "next_page_token": next}
 	case "/api/payments":
 		mine := slices.DeleteFunc(slices.Clone(s.Intents), func(i *intentRow) bool {
 			return query.Has("order_id") && i.Order != query.Get("order_id")
@@ -219,6 +264,38 @@ func (s *stub) hold(order string) *holdRow {
 
 func (s *stub) intent(id string) *intentRow {
 	return s.Intents[slices.IndexFunc(s.Intents, func(i *intentRow) bool { return i.ID == id })]
+}
+
+// price is what pricing says.
+func (s *stub) price(sku, channel string) *priceRow {
+	return s.Prices[slices.IndexFunc(s.Prices, func(p *priceRow) bool { return p.SKU == sku && p.Channel == channel })]
+}
+
+// figure is what inventory says.
+func (s *stub) figure(sku string) *figureRow {
+	return s.Figures[slices.IndexFunc(s.Figures, func(f *figureRow) bool { return f.SKU == sku })]
+}
+
+// offer is what the catalog shows.
+func (s *stub) offer(sku, channel string) *offerRow {
+	return s.Offers[slices.IndexFunc(s.Offers, func(o *offerRow) bool { return o.SKU == sku && o.Channel == channel })]
+}
+
+// tell changes the stock of A in inventory, and the catalog hears of it.
+func (s *stub) tell(available int) {
+	f := s.figure("A")
+	f.Available, f.Revision = available, f.Revision+1
+	s.hear()
+}
+
+// hear is the catalog hearing what inventory says of A.
+func (s *stub) hear() {
+	f := s.figure("A")
+	for _, o := range s.Offers {
+		if o.SKU == "A" {
+			o.Available, o.StockRevision = f.Available, f.Revision
+		}
+	}
 }
 
 func (s *stub) find(room string, f findingRow) {

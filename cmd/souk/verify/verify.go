@@ -2,8 +2,8 @@
 // reads what each room says of its own rows and compares the rooms with each
 // other, for the eight guarantees of the design.
 //
-//	orders, intents ──┐
-//	rooms' findings ──┴─► consumers pass the heads ──► holds, runs ──► orders again ──► ledger
+//	orders, intents ──────────┐
+//	prices, stock, findings ──┴─► consumers pass the heads ──► holds, runs, offers ──► orders again ──► ledger
 //	                                                                       │
 //	            broken ◄── still so after three more looks ◄── disagrees ◄─┤
 //	                              in flight ◄── undecided, placed since ◄──┘
@@ -58,7 +58,7 @@ func Check(ctx context.Context, shop *client.Client, o Options) (*Report, error)
 		o.Progress = func(string, int) {}
 	}
 	a := &audit{
-		shop: shop, options: o, began: time.Now(), books: newBooks(),
+		shop: shop, options: o, began: time.Now(), books: newBooks(), offers: newOffers(),
 		rooms: map[string]*room{}, letters: map[string]string{}, moving: flights{},
 	}
 	if err := a.read(ctx); err != nil {
@@ -76,6 +76,7 @@ type audit struct {
 	options Options
 	began   time.Time
 	books   *books
+	offers  *offers
 	mu      sync.Mutex
 	rooms   map[string]*room  // those that are here, by name; written under mu
 	heads   map[string]int64  // of the rooms' logs: the watermark
@@ -93,7 +94,7 @@ type audit struct {
 func (a *audit) read(ctx context.Context) error {
 	err := a.both(ctx,
 		inTurn(a.ask("payments"), a.readOrders, a.readIntents),
-		a.ask("users", "shipping", "pricing", "inventory", "orders"))
+		inTurn(a.readSources, a.ask("users", "shipping", "pricing", "inventory", "orders")))
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (a *audit) read(ctx context.Context) error {
 	if err := inTurn(a.ask("carts", "catalog"), a.awaitConsumers)(ctx); err != nil {
 		return err
 	}
-	if err := a.both(ctx, a.readHolds, a.readLetters); err != nil {
+	if err := a.both(ctx, a.readHolds, inTurn(a.readLetters, a.readOffers)); err != nil {
 		return err
 	}
 	if err := a.readRuns(ctx); err != nil {
@@ -175,7 +176,7 @@ func (a *audit) pause(ctx context.Context, round int) error {
 type look func(ctx context.Context, suspected []Finding) ([]Finding, error)
 
 func (a *audit) looks() []look {
-	all := []look{a.lookAtOrders, a.lookAtLedger, a.lookAtConsumers, a.lookAtRuns}
+	all := []look{a.lookAtOrders, a.lookAtLedger, a.lookAtConsumers, a.lookAtRuns, a.lookAtPrices, a.lookAtStock}
 	for _, name := range roomNames {
 		if a.rooms[name] != nil {
 			all = append(all, a.lookAtRoom(name))

@@ -155,6 +155,17 @@ var planted = []struct {
 	{"a list does not say what the events say", func(s *stub) {
 		s.find("orders", findingRow{7, "order_view_is_fold", "ord_1", "the list says pending"})
 	}, "7 order_view_is_fold ord_1"},
+	{"the catalog shows another price", func(s *stub) { s.offer("A", "web").Price.Amount = "4.99" }, "7 offer_is_the_price A web"},
+	{"the catalog shows a price in another currency", func(s *stub) { s.offer("A", "trade").Price.Currency = "EUR" }, "7 offer_is_the_price A trade"},
+	{"the catalog ends a price at another hour", func(s *stub) { s.offer("B", "web").Until = "" }, "7 offer_is_the_price B web"},
+	{"the catalog shows a price that was replaced long ago", func(s *stub) { s.price("C", "web").Revision = 2 }, "7 offer_is_the_price C web"},
+	{"the catalog shows a price that is still to come", func(s *stub) { s.offer("B", "web").PriceRevision = 3 }, "7 offer_is_the_price B web"},
+	{"the catalog shows a price that pricing does not have", func(s *stub) { s.Prices = s.Prices[1:] }, "7 offer_is_the_price A trade"},
+	{"the catalog lacks all of a SKU", func(s *stub) { s.Offers = s.Offers[2:] }, "7 offer_is_the_price A trade; 7 offer_is_the_price A web; 7 offer_is_the_stock A"},
+	{"the catalog shows other stock", func(s *stub) { s.offer("A", "trade").Available, s.offer("A", "web").Available = 8, 8 }, "7 offer_is_the_stock A"},
+	{"the catalog offers what is not to be had", func(s *stub) { s.offer("D", "").Backorder = true }, "7 offer_is_the_stock D"},
+	{"the catalog shows stock that was sold long ago", func(s *stub) { s.figure("B").Revision, s.figure("B").Available = 5, -2 }, "7 offer_is_the_stock B"},
+	{"the catalog shows stock that nobody spoke of", func(s *stub) { s.offer("C", "web").StockRevision = 1 }, "7 offer_is_the_stock C"},
 	{"a total does not add up", func(s *stub) {
 		s.find("orders", findingRow{8, "totals_add_up", "ord_1", "lines come to 1199"})
 	}, "8 totals_add_up ord_1"},
@@ -204,6 +215,9 @@ const (
 	holds   = "/api/audit/inventory/holds"
 	intents = "/api/payments"
 	ledger  = "/api/ledger/accounts"
+	prices  = "/api/audit/pricing/prices"
+	figures = "/api/audit/inventory/figures"
+	offers  = "/api/audit/catalog/offers"
 )
 
 // moving are shops that trade while they are read.
@@ -292,6 +306,49 @@ var moving = []struct {
 			})
 		}
 	}, ""},
+	{"stock is sold between inventory's reading and the catalog's", func(s *stub) {
+		s.after(offers, 1, func() { s.tell(6) })
+	}, ""},
+	{"stock never stops moving", func(s *stub) {
+		left := 1000
+		s.before = func(asked string) {
+			if strings.HasPrefix(asked, "/api/audit/") {
+				left--
+				s.tell(left)
+			}
+		}
+	}, "prices and stock of the catalog that changed while the shop was read"},
+	{"stock is sold while inventory's is read again", func(s *stub) {
+		s.after(offers, 1, func() { s.tell(6) })
+		s.after(figures, 3, func() { s.tell(5) })
+	}, "prices and stock of the catalog that changed while the shop was read"},
+	{"a price is set before the catalog is read", func(s *stub) {
+		s.after(offers, 1, func() {
+			p, o := s.price("A", "web"), s.offer("A", "web")
+			p.Price.Amount, p.Revision = "5.50", 2
+			o.Price, o.PriceRevision = p.Price, 2
+		})
+	}, ""},
+	{"a price is set, and the catalog needs longer than all looks", func(s *stub) {
+		s.price("A", "web").Price.Amount, s.price("A", "web").Revision = "5.50", 2
+		s.Rooms["pricing"].Head = 3
+		s.after("/api/audit/catalog", 22, func() { s.consumer("catalog.pricing").Position = 3 })
+	}, "prices and stock not yet in the catalog: the consumer is behind"},
+	{"a price waits as a letter", func(s *stub) {
+		s.price("A", "web").Price.Amount, s.price("A", "web").Revision = "5.50", 2
+		s.consumer("catalog.pricing").Letters = 1
+		s.Letters = []letterRow{{"catalog.pricing:3", "catalog.pricing", 3, "web", 8, "no such currency"}}
+	}, "prices and stock not in the catalog: an event waits as a letter"},
+	{"the catalog hears of a sale while it is looked at again", func(s *stub) {
+		s.figure("A").Available, s.figure("A").Revision = 6, 10
+		s.after(offers, 4, s.hear)
+	}, ""},
+	{"a SKU is new", func(s *stub) {
+		s.after(offers, 1, func() {
+			s.Figures = append(s.Figures, &figureRow{"E", 3, false, 1})
+			s.Offers = append(s.Offers, &offerRow{SKU: "E", Available: 3, StockRevision: 1})
+		})
+	}, ""},
 	{"an event waits as a letter", func(s *stub) {
 		s.hold("ord_1").State = "held"
 		s.consumer("inventory.orders").Letters = 1
@@ -342,6 +399,15 @@ func TestARoomThatIsNotHereIsNotCalledRight(t *testing.T) {
 	delete(s.Rooms, "payments")
 	report := check(t, s, verify.Options{})
 	if report.Complete || report.Guarantees[2].Mark != verify.Unchecked || !report.Holds {
+		t.Errorf("report is %+v", report)
+	}
+}
+
+func TestAViewWhoseSourceIsNotHereIsNotCalledRight(t *testing.T) {
+	s := newStub(t)
+	delete(s.Rooms, "pricing")
+	report := check(t, s, verify.Options{})
+	if report.Complete || report.Guarantees[6].Mark != verify.Unchecked || !report.Holds {
 		t.Errorf("report is %+v", report)
 	}
 }

@@ -31,6 +31,9 @@ func Run(t *testing.T, newPath func(t *testing.T) string, open Open) {
 		{"of many who expect the same version one appends", (*suite).race},
 		{"positions have no gap under writers of whom some refuse", (*suite).gapFree},
 		{"prev chains the events of each stream", (*suite).prevChain},
+		{"an append of many events is as good as many appends", (*suite).manyEvents},
+		{"thousands of streams each go on from their own end", (*suite).manyStreams},
+		{"a stream goes on from its end after the update that moved it was refused", (*suite).afterRefusal},
 		{"a refused append leaves no event and does not move the head", (*suite).refused},
 		{"the head moves before the caller hears, and wakes all who wait", (*suite).wait},
 		{"a wait ends with its context", (*suite).waitEnds},
@@ -223,6 +226,58 @@ func (s *suite) prevChain() {
 				r.Stream, r.Position, r.Version, r.Prev, before.Position, before.Version)
 		}
 		last[r.Stream] = r
+	}
+}
+
+func (s *suite) manyEvents() {
+	var events []eventlog.Event
+	for n := range 11 {
+		events = append(events, event(fmt.Sprint(n)))
+	}
+	version, err := s.append("ord_1", 0, events...)
+	s.must(err)
+	if version != 11 || s.log.Head() != 11 {
+		s.Errorf("version is %d, head %d", version, s.log.Head())
+	}
+	for i, r := range s.all() {
+		if r.Type != fmt.Sprint(i) || r.Position != int64(i+1) || r.Version != r.Position || r.Prev != r.Position-1 {
+			s.Errorf("event %d is %v", i, r)
+		}
+	}
+}
+
+// manyStreams are more than a log may remember.
+func (s *suite) manyStreams() {
+	const streams = 5000
+	for version := range int64(2) {
+		s.must(s.store.Update(s.Context(), func(tx sqlstore.Tx) error {
+			for n := range streams {
+				if _, err := s.log.Append(tx, fmt.Sprint("ord_", n), version, event("A")); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	for _, r := range s.all() {
+		if want := max(0, r.Position-streams); r.Prev != want {
+			s.Fatalf("%s %d: prev is %d", r.Stream, r.Version, r.Prev)
+		}
+	}
+}
+
+func (s *suite) afterRefusal() {
+	for version := range int64(3) {
+		if err := s.appendThenMaybeRefuse("ord_1", true); !errors.Is(err, errRefused) {
+			s.Fatal(err)
+		}
+		_, err := s.append("ord_1", version, event("A"))
+		s.must(err)
+		_, err = s.append(fmt.Sprint("ord_2", version), 0, event("B"))
+		s.must(err)
+	}
+	if all := s.all(); len(all) != 6 || all[4].Prev != 3 || all[5].Position != 6 {
+		s.Errorf("read %v", all)
 	}
 }
 

@@ -46,7 +46,9 @@ func (p Product) trimmed() Product {
 	p.Handle = strings.TrimSpace(p.Handle)
 	p.Status = orElse(p.Status, Active)
 	p.TaxClass = orElse(p.TaxClass, StandardTax)
-	p.CategoryIDs = distinct(p.CategoryIDs)
+	if len(p.CategoryIDs) <= CategoriesMax { // more are refused, however often each is named
+		p.CategoryIDs = distinct(p.CategoryIDs)
+	}
 	p.Options, p.Media = slices.Clone(p.Options), slices.Clone(p.Media)
 	p.Variants = slices.Clone(p.Variants)
 	for i, v := range p.Variants {

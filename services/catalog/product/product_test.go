@@ -2,6 +2,7 @@ package product_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,7 @@ func TestWhatAProductMayNotBe(t *testing.T) {
 		{"an attribute that is infinite", func(p *product.Product) {
 			p.Attributes = map[string]product.Attribute{"width": {Number: &number}}
 		}, "attributes.width.number", "not_a_number"},
+		{"one category 21 times", func(p *product.Product) { p.CategoryIDs = slices.Repeat([]string{"a"}, 21) }, "category_ids", "too_many"},
 		{"21 categories", func(p *product.Product) { p.CategoryIDs = strings.Split("abcdefghijklmnopqrstu", "") }, "category_ids", "too_many"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

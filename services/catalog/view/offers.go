@@ -59,12 +59,18 @@ func newest(figures []Stock) []Stock {
 // changes that a page shows. A hold that becomes an allocation has a new
 // revision and the same figure.
 func (v *View) applyStock(tx sqlstore.Tx, figures []Stock) error {
+	stored := make([]Stock, 0, len(figures)) // as they are after this
 	for _, f := range figures {
 		known, err := v.stocks.get(tx, f.SKU)
 		if err != nil {
 			return err
 		}
-		if f.Revision <= known.Revision || known.Available == f.Available && known.Backorder == f.Backorder {
+		if f.Revision <= known.Revision {
+			stored = append(stored, known)
+			continue
+		}
+		stored = append(stored, f)
+		if known.Available == f.Available && known.Backorder == f.Backorder {
 			continue
 		}
 		if err := v.changed(tx, f.SKU); err != nil {
@@ -80,7 +86,7 @@ func (v *View) applyStock(tx sqlstore.Tx, figures []Stock) error {
 		ON CONFLICT (sku) DO UPDATE SET available = excluded.available, backorder = excluded.backorder, revision = excluded.revision
 		WHERE excluded.revision > stock.revision`, args...)
 	if err == nil {
-		tx.AfterCommit(func() { v.stocks.keep(figures) })
+		tx.AfterCommit(func() { v.stocks.keep(stored) })
 	}
 	return err
 }

@@ -25,6 +25,7 @@ func (k *stocks) get(tx sqlstore.Tx, sku string) (known Stock, err error) {
 	if kept {
 		return known, nil
 	}
+	known.SKU = sku
 	err = tx.QueryRow(`SELECT available, backorder, revision FROM stock WHERE sku = ?`, sku).
 		Scan(&known.Available, &known.Backorder, &known.Revision)
 	return known, ignoring(err)

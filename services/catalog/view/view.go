@@ -1,7 +1,7 @@
 // Package view is what the shop shows of its catalog: lists and pages with
 // price and stock. Products come from the use cases in their own transaction;
 // prices and stock follow pricing and inventory, newest revision first come
-// or last. The catalog chooses availability: an answer may be Settle old, and
+// or last. The catalog chooses availability: an answer may be Gather and Settle old, and
 // one that may be behind by more than StaleAfter says so.
 //
 //	Placed, Moved ───────────────┐

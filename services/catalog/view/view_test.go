@@ -414,3 +414,22 @@ func BenchmarkPage(b *testing.B) {
 		}
 	})
 }
+
+func TestAnOldFigureIsNeitherShownNorRemembered(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	s := open(t, path)
+	s.put(t, thing("mug", "Mug"))
+	s.stock(t, view.Stock{SKU: "sku-mug", Available: 9, Revision: 9})
+	s = open(t, path) // which remembers nothing
+	tag := s.DetailTag("mug")
+	s.stock(t, view.Stock{SKU: "sku-mug", Available: 5, Revision: 5})
+	s.clock.Advance(time.Second)
+	expect(t, "an old figure is no change", s.DetailTag("mug"), tag)
+	s.stock(t, view.Stock{SKU: "sku-mug", Available: 7, Revision: 10}, view.Stock{SKU: "sku-mug", Available: 5, Revision: 11},
+		view.Stock{SKU: "sku-mug", Available: 6, Revision: 8})
+	s.clock.Advance(time.Second)
+	expect(t, "the last word of a batch is", s.DetailTag("mug") != tag, true)
+	_, offers, err := s.Detail(t.Context(), "mug", "web", "", false)
+	must(t, err)
+	expect(t, "and it is what is shown", offers[0].Available, 5)
+}

@@ -26,9 +26,13 @@ func cursor(token string) (view.Cursor, error) {
 	text, err := base64.RawURLEncoding.DecodeString(token)
 	title, id, found := strings.Cut(string(text), "\x00")
 	if err != nil || !found || len(token) > tokenMax {
-		return view.Cursor{}, problem.Field("page_token", "bad_page_token", "hand back the next_page_token of the page before, as it was")
+		return view.Cursor{}, badToken()
 	}
 	return view.Cursor{SortTitle: title, ProductID: id}, nil
+}
+
+func badToken() error {
+	return problem.Field("page_token", "bad_page_token", "hand back the next_page_token of the page before, as it was")
 }
 
 // pageSize is the asked size, standard when none is, within 1 to most.

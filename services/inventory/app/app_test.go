@@ -111,7 +111,7 @@ func (s *shop) release(order string) stock.Outcome {
 func (s *shop) confirm(order string, lines ...stock.Line) {
 	s.t.Helper()
 	must(s.t, s.Store.Update(context.Background(), func(tx sqlstore.Tx) error {
-		return s.Confirm(tx, order, lines, staff)
+		return s.Confirm(tx, []app.Confirmation{{Order: order, Lines: lines, Meta: staff}})
 	}))
 }
 
@@ -306,6 +306,62 @@ func TestALateConfirmationOfSoldStockIsReported(t *testing.T) {
 	}
 	s.have("A", 4)
 	s.clean()
+}
+
+func TestABatchOfConfirmationsIsAsGoodAsOneAfterTheOther(t *testing.T) {
+	a, b := stock.Line{SKU: "A", Quantity: 2}, stock.Line{SKU: "B", Quantity: 1}
+	confirmed := []app.Confirmation{
+		{Order: "whole", Lines: []stock.Line{a, b}, Meta: staff},
+		{Order: "released", Lines: []stock.Line{a}, Meta: staff},
+		{Order: "short", Lines: []stock.Line{a, b}, Meta: staff}, // it holds b only
+		{Order: "never held", Lines: []stock.Line{b}, Meta: staff},
+		{Order: "again", Lines: []stock.Line{a}, Meta: staff},
+		{Order: "again", Lines: []stock.Line{a}, Meta: staff},
+		{Order: "more", Lines: []stock.Line{b}, Meta: staff}, // it holds a too, in another run
+	}
+	outcome := func(confirm func(s *shop) error) (levels [][4]int, holds []stock.Hold) {
+		s := open(t)
+		s.have("A", 20)
+		s.have("B", 20)
+		for order, lines := range map[string][]stock.Line{"whole": {a, b}, "released": {a}, "short": {b}, "again": {a}, "more": {b}} {
+			_, err := s.hold(order, lines...)
+			must(t, err)
+		}
+		s.release("released")
+		_, err := s.Hold(context.Background(), app.HoldCommand{Order: "more", Run: "second", Lines: []stock.Line{a}}, staff)
+		must(t, err)
+		must(t, confirm(s))
+		must(t, s.Store.View(context.Background(), func(tx sqlstore.Tx) error {
+			rows, err := tx.Query(`SELECT order_id, run_id, state FROM order_holds ORDER BY order_id, run_id`)
+			must(t, err)
+			defer rows.Close()
+			for rows.Next() {
+				var h stock.Hold
+				var state string
+				must(t, rows.Scan(&h.Order, &h.Run, &state))
+				h.State = stock.State(state)
+				holds = append(holds, h)
+			}
+			return rows.Err()
+		}))
+		s.clean()
+		return [][4]int{s.level("A"), s.level("B")}, holds
+	}
+	levels, holds := outcome(func(s *shop) error {
+		return s.Store.Update(context.Background(), func(tx sqlstore.Tx) error { return s.Confirm(tx, confirmed) })
+	})
+	wantLevels, wantHolds := outcome(func(s *shop) error {
+		for _, c := range confirmed {
+			s.confirm(c.Order, c.Lines...)
+		}
+		return nil
+	})
+	if diff := cmp.Diff(wantLevels, levels); diff != "" {
+		t.Error("levels", diff)
+	}
+	if diff := cmp.Diff(wantHolds, holds); diff != "" {
+		t.Error("holds", diff)
+	}
 }
 
 func TestOverdueHoldsAreSaidOnceAndKept(t *testing.T) {

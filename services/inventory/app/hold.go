@@ -8,7 +8,6 @@ import (
 
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/problem"
-	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/inventory/stock"
 )
 
@@ -102,45 +101,6 @@ func (inv *Inventory) release(r rows, order, run string, meta eventlog.Meta) (st
 		return "", err
 	}
 	return outcome, inv.change(r, shelf, order, CauseReleased, order, meta)
-}
-
-// Confirm turns what an order holds into allocations. It is the answer to a fact and refuses nothing: what the order
-// does not hold any more is allocated all the same, and owed where nothing is left.
-func (inv *Inventory) Confirm(tx sqlstore.Tx, order string, lines []stock.Line, meta eventlog.Meta) error {
-	r := rows{tx, inv.Shop}
-	holds, err := r.selectHolds(order)
-	if err != nil {
-		return err
-	}
-	shelf, err := r.loadHolds(holds, lines)
-	if err != nil {
-		return err
-	}
-	allocated, late := shelf.Confirm(order, holds, lines)
-	for _, h := range allocated {
-		if err := r.updateState(h, stock.Allocated); err != nil {
-			return err
-		}
-	}
-	if late != nil {
-		if err := inv.insertLate(r, *late); err != nil {
-			return err
-		}
-	}
-	return inv.change(r, shelf, order, CauseAllocated, order, meta)
-}
-
-func (inv *Inventory) insertLate(r rows, late stock.Hold) error {
-	late.At = inv.Clock.Now()
-	late.Deadline = late.At
-	if _, err := r.insertHold(late); err != nil {
-		return err
-	}
-	r.AfterCommit(func() {
-		inv.Slog.Warn("an order was confirmed without the stock that it should hold; it is allocated now",
-			"order", late.Order, "pieces", count(late.Pieces), "owed", owed(late.Pieces))
-	})
-	return r.insertPieces(late)
 }
 
 func find(holds []stock.Hold, order, run string) stock.Hold {

@@ -54,6 +54,25 @@ func (r rows) selectHolds(order string) ([]stock.Hold, error) {
 	return scanHolds(found)
 }
 
+// selectHoldsOf reads all runs of several orders, with their lines.
+func (r rows) selectHoldsOf(confirmed []Confirmation) (map[string][]stock.Hold, error) {
+	orders := make([]any, len(confirmed))
+	for i := range confirmed {
+		orders[i] = confirmed[i].Order
+	}
+	found, err := r.Query(holdColumns+`WHERE h.order_id IN (`+tuples(len(orders), "?")+`)
+		ORDER BY h.order_id, h.run_id, l.sku, l.location_id`, orders...)
+	if err != nil {
+		return nil, fmt.Errorf("read holds of %d orders: %w", len(orders), err)
+	}
+	holds, err := scanHolds(found)
+	of := make(map[string][]stock.Hold, len(orders))
+	for _, h := range holds {
+		of[h.Order] = append(of[h.Order], h)
+	}
+	return of, err
+}
+
 // scanHolds folds the rows of holdColumns, which come in the order of holds, and closes them.
 func scanHolds(found *sqlstore.Rows) ([]stock.Hold, error) {
 	defer found.Close()

@@ -70,6 +70,9 @@ func (h Hold) Undo() (Outcome, error) {
 // Confirm allocates what the order holds. The confirmation is a fact: lines that the order does not hold any more are
 // allocated too, in late, and owed where nothing is left.
 func (s *Shelf) Confirm(order string, holds []Hold, lines []Line) (allocated []Hold, late *Hold) {
+	if !Holding(holds, lines) {
+		late = &Hold{Order: order, Run: ConfirmedRun, State: Allocated}
+	}
 	for _, h := range holds {
 		if h.State == Held {
 			s.Allocate(h.Pieces)
@@ -77,12 +80,14 @@ func (s *Shelf) Confirm(order string, holds []Hold, lines []Line) (allocated []H
 			allocated = append(allocated, h)
 		}
 	}
-	missing := missing(holds, lines)
-	if len(missing) == 0 {
-		return allocated, nil
+	if late != nil {
+		late.Pieces = s.Force(missing(holds, lines))
 	}
-	return allocated, &Hold{Order: order, Run: ConfirmedRun, State: Allocated, Pieces: s.Force(missing)}
+	return allocated, late
 }
+
+// Holding tells whether the holds of an order have all of its lines: its confirmation then allocates them as they are.
+func Holding(holds []Hold, lines []Line) bool { return len(missing(holds, lines)) == 0 }
 
 // missing is what the lines ask for beyond what the holds have; nothing once a confirmation has seen to it.
 func missing(holds []Hold, lines []Line) []Line {

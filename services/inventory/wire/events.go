@@ -63,27 +63,38 @@ func event(typ string, m proto.Message) eventlog.Event {
 func Follow(inv *app.Inventory) bus.Consumer {
 	return bus.Consumer{
 		Name: FollowsOrders, Source: orders, From: bus.FromStart, Store: inv.Store,
-		Handle: map[string]bus.Handler{
-			orderConfirmed: func(tx sqlstore.Tx, ev bus.Event) error { return confirm(inv, tx, ev) },
+		Gather: gather,
+		HandleAll: map[string]bus.BatchHandler{
+			orderConfirmed: func(tx sqlstore.Tx, events []bus.Event) error { return confirm(inv, tx, events) },
 		},
 	}
 }
 
-// confirm turns what a confirmed order holds into allocations.
-func confirm(inv *app.Inventory, tx sqlstore.Tx, ev bus.Event) error {
-	confirmed := new(ordersv1.OrderConfirmed)
-	if err := proto.Unmarshal(ev.Data, confirmed); err != nil {
-		return fmt.Errorf("read %s: %w", ev.ID, err)
+// gather is how long confirmations come together. Nobody waits for them: until then their pieces are held.
+const gather = 50 * time.Millisecond
+
+// confirm turns what confirmed orders hold into allocations.
+func confirm(inv *app.Inventory, tx sqlstore.Tx, events []bus.Event) error {
+	all := make([]app.Confirmation, len(events))
+	for i, ev := range events {
+		confirmed := new(ordersv1.OrderConfirmed)
+		if err := proto.Unmarshal(ev.Data, confirmed); err != nil {
+			return fmt.Errorf("read %s: %w", ev.ID, err)
+		}
+		all[i] = app.Confirmation{Order: confirmed.OrderId, Lines: lines(confirmed), Meta: eventlog.Meta{
+			Actor: "service:inventory", OnBehalfOf: ev.Meta.OnBehalfOf, Correlation: ev.Meta.Correlation,
+			Causation: ev.ID, Trace: ev.Meta.Trace,
+		}}
 	}
+	return inv.Confirm(tx, all)
+}
+
+func lines(confirmed *ordersv1.OrderConfirmed) []stock.Line {
 	lines := make([]stock.Line, 0, len(confirmed.Items))
 	for _, item := range confirmed.Items {
 		if item.GetQuantity() > 0 {
 			lines = append(lines, stock.Line{SKU: item.Sku, Quantity: int(item.Quantity)})
 		}
 	}
-	meta := eventlog.Meta{
-		Actor: "service:inventory", OnBehalfOf: ev.Meta.OnBehalfOf, Correlation: ev.Meta.Correlation,
-		Causation: ev.ID, Trace: ev.Meta.Trace,
-	}
-	return inv.Confirm(tx, confirmed.OrderId, lines, meta)
+	return lines
 }

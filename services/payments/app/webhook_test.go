@@ -93,6 +93,42 @@ func TestADuplicateOfWhatIsDoneIsNotReadAgain(t *testing.T) {
 	}
 }
 
+func TestAnAnnouncementIsFollowedUnlessItsIntentRestsThere(t *testing.T) {
+	for name, c := range map[string]struct {
+		token string // of the payment
+		off   bool   // it was called off
+		kind  string // what the webhook says
+		due   int
+	}{
+		"authorized, as is known":               {token: "tok_ok", kind: "authorized", due: 0},
+		"declined, as is known":                 {token: "tok_declined", kind: "declined", due: 0},
+		"canceled, as is known":                 {token: "tok_ok", off: true, kind: "canceled", due: 0},
+		"canceled, known as authorized":         {token: "tok_ok", kind: "canceled", due: 1},
+		"declined, known as authorized":         {token: "tok_ok", kind: "declined", due: 1},
+		"authorized, known as canceled":         {token: "tok_ok", off: true, kind: "authorized", due: 1},
+		"pending, known as authorized":          {token: "tok_ok", kind: "pending", due: 1},
+		"a kind that does not name a status":    {token: "tok_ok", kind: "reviewed", due: 1},
+		"authorized, and the intent is unknown": {token: "tok_dies", kind: "authorized", due: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, t.TempDir(), setup{idle: true})
+			i := h.authorize("ord_1", c.token)
+			if c.off {
+				h.cancel("ord_1")
+			}
+			body := []byte(`{"type":"payment.` + c.kind + `","timestamp":"2026-01-02T03:04:05Z","data":{"id":"` + i.ProviderID + `"}}`)
+			for range 2 {
+				if err := h.Webhook(ctx, "sandbox", sandbox.Sign(secret, "evt_1_1", time.Now(), body), body); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if stored, due := h.webhooksWhere("1 = 1"), h.webhooksWhere("due_at > 0"); stored != 1 || due != c.due {
+				t.Errorf("%d stored and %d to be followed, want 1 and %d", stored, due, c.due)
+			}
+		})
+	}
+}
+
 func TestAWebhookOvertakesTheAnswer(t *testing.T) {
 	answered := make(chan struct{})
 	h := open(t, t.TempDir(), setup{wrap: func(_ *shop, p provider.Provider) provider.Provider {

@@ -96,13 +96,18 @@ func (s *Sandbox) Confirm(ctx context.Context, id, attemptKey string) (provider.
 	if err != nil {
 		return provider.Payment{}, fmt.Errorf("confirm payment %s: %w", id, err)
 	}
+	if how.decided {
+		return s.payment(how.entry)
+	}
 	return s.Get(ctx, id)
 }
 
 // answer is how a confirming call ends.
 type answer struct {
-	manner manner
-	delay  time.Duration
+	manner  manner
+	delay   time.Duration
+	decided bool  // entry is the answer, and is on the disk
+	entry   entry // as this call made it
 }
 
 // confirm decides and writes it down, unless that was done before.
@@ -117,13 +122,13 @@ func (s *Sandbox) confirm(id, attemptKey string) (answer, error) {
 	play, delay := scripts[e.script], scripts[e.script].delay(e.ownTime(), s.o)
 	crashpoint.Hit("provider confirm before")
 	err = s.change(n, record{Type: "confirm", Attempt: attemptKey}, play.confirmed(s.now(), delay))
-	end := s.journal.size
+	end, made := s.journal.size, *e
 	s.mu.Unlock()
 	if err == nil {
 		err = s.journal.sync(end)
 	}
 	crashpoint.Hit("provider confirm after")
-	return answer{play.manner, delay}, err
+	return answer{play.manner, delay, play.manner == answers, made}, err
 }
 
 // keepWaiting delays or loses the answer.
@@ -171,6 +176,11 @@ func (s *Sandbox) Get(ctx context.Context, id string) (provider.Payment, error) 
 	if err := s.journal.sync(firm); err != nil {
 		return provider.Payment{}, err
 	}
+	return s.payment(e)
+}
+
+// payment is the port's view of an entry.
+func (s *Sandbox) payment(e entry) (provider.Payment, error) {
 	created, err := s.created(e.offset)
 	if err != nil {
 		return provider.Payment{}, err
