@@ -11,7 +11,6 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
-	"slices"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -97,16 +96,9 @@ func New(store *sqlstore.Store) (*Log, error) {
 	return l, nil
 }
 
-// The statements of a log. To insert n events is the head of insertEvents and n of its rows, without the last comma.
 const (
-	insertMax    = 4 // events in one statement
-	eventColumns = 15
-
 	insertEvent = `INSERT INTO events (position, stream, version, prev, type, schema, data, time,
-	shop, actor, on_behalf_of, reason, correlation, causation, trace) VALUES `
-	insertHead   = len(insertEvent)
-	insertRow    = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?),`
-	insertEvents = insertEvent + insertRow + insertRow + insertRow + insertRow
+	shop, actor, on_behalf_of, reason, correlation, causation, trace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 	selectEvents = `SELECT position, stream, version, prev, type, schema, data, time,
 	shop, actor, on_behalf_of, reason, correlation, causation, trace FROM events `
@@ -128,34 +120,28 @@ func (l *Log) Append(tx sqlstore.Tx, stream string, expected int64, events ...Ev
 	if len(events) == 0 {
 		return at.version, nil
 	}
-	for batch := range slices.Chunk(events, insertMax) {
-		if at, err = insert(tx, stream, last, at, batch); err != nil {
+	for i := range events {
+		next := end{position: last + 1, version: at.version + 1}
+		if err := insert(tx, stream, next, at.position, &events[i]); err != nil {
 			l.ends.forget()
-			return 0, fmt.Errorf("append %s to %s: %w", batch[0].Type, stream, err)
+			return 0, fmt.Errorf("append %s to %s: %w", events[i].Type, stream, err)
 		}
-		last = at.position
+		last, at = next.position, next
 	}
 	l.ends.keep(stream, at)
 	tx.AfterCommit(func() { l.head.advance(last) })
 	return at.version, nil
 }
 
-// insert adds at most insertMax events behind the log's last position and the stream's end, and returns its new end.
-func insert(tx sqlstore.Tx, stream string, last int64, at end, events []Event) (end, error) {
-	args := make([]any, 0, len(events)*eventColumns)
-	for i := range events {
-		e := &events[i]
-		data, m := e.Data, &e.Meta
-		if data == nil {
-			data = []byte{} // an event without data is not one whose data is unknown
-		}
-		last++
-		args = append(args, last, stream, at.version+1, at.position, e.Type, e.Schema, data, m.Time,
-			m.Shop, m.Actor, m.OnBehalfOf, m.Reason, m.Correlation, m.Causation, m.Trace)
-		at = end{position: last, version: at.version + 1}
+func insert(tx sqlstore.Tx, stream string, at end, prev int64, e *Event) error {
+	data := e.Data
+	if data == nil {
+		data = []byte{} // an event without data is not one whose data is unknown
 	}
-	_, err := tx.Exec(insertEvents[:insertHead+len(events)*len(insertRow)-1], args...)
-	return at, err
+	m := &e.Meta
+	_, err := tx.Exec(insertEvent, at.position, stream, at.version, prev, e.Type, e.Schema, data, m.Time,
+		m.Shop, m.Actor, m.OnBehalfOf, m.Reason, m.Correlation, m.Causation, m.Trace)
+	return err
 }
 
 // Stream reads events of one stream whose version is above after, in order, at most limit (1 to LimitMax).
