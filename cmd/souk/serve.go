@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -21,10 +22,13 @@ import (
 )
 
 const (
-	drainMax    = 15 * time.Second // for requests under way when the shop is asked to stop
-	closeMax    = 20 * time.Second // for the rooms to close after that
-	gcPercent   = 200              // garbage that may pile up on the live heap, unless GOGC says otherwise: memory for speed
-	memoryLimit = 112 << 20        // soft limit of the Go heap, unless GOMEMLIMIT says otherwise
+	drainMax = 15 * time.Second // for requests under way when the shop is asked to stop
+	closeMax = 20 * time.Second // for the rooms to close after that
+	// processorsPerCPU is how many goroutines may be at work for each CPU, unless GOMAXPROCS says otherwise. A goroutine
+	// that waits for the disk in a commit keeps its place for a while; with one place a CPU the others stand idle meanwhile.
+	processorsPerCPU = 4
+	gcPercent        = 200       // garbage that may pile up on the live heap, unless GOGC says otherwise: memory for speed
+	memoryLimit      = 112 << 20 // soft limit of the Go heap, unless GOMEMLIMIT says otherwise
 )
 
 type serveCmd struct {
@@ -41,6 +45,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	settings, _, err := load(c.File, c.Set)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.NumCPU() * processorsPerCPU)
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
