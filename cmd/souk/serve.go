@@ -27,8 +27,8 @@ const (
 	// processorsPerCPU is how many goroutines may be at work for each CPU, unless GOMAXPROCS says otherwise. A goroutine
 	// that waits for the disk in a commit keeps its place for a while; with one place a CPU the others stand idle meanwhile.
 	processorsPerCPU = 4
-	gcPercent        = 200       // garbage that may pile up on the live heap, unless GOGC says otherwise: memory for speed
-	memoryLimit      = 112 << 20 // soft limit of the Go heap, unless GOMEMLIMIT says otherwise
+	gcPercent        = 200      // garbage that may pile up on the live heap, unless GOGC says otherwise: memory for speed
+	memoryLimit      = 64 << 20 // soft limit of the Go heap, unless GOMEMLIMIT says otherwise
 )
 
 type serveCmd struct {

@@ -67,7 +67,7 @@ type Options struct {
 
 // Defaults and bounds.
 const (
-	ReadersDefault  = 4
+	ReadersDefault  = 2
 	BatchMaxDefault = 256
 	QueueMaxDefault = 1024
 )
