@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -24,11 +22,6 @@ import (
 const (
 	drainMax = 15 * time.Second // for requests under way when the shop is asked to stop
 	closeMax = 20 * time.Second // for the rooms to close after that
-	// processorsPerCPU is how many goroutines may be at work for each CPU, unless GOMAXPROCS says otherwise. A goroutine
-	// that waits for the disk in a commit keeps its place for a while; with one place a CPU the others stand idle meanwhile.
-	processorsPerCPU = 4
-	gcPercent        = 200      // garbage that may pile up on the live heap, unless GOGC says otherwise: memory for speed
-	memoryLimit      = 64 << 20 // soft limit of the Go heap, unless GOMEMLIMIT says otherwise
 )
 
 type serveCmd struct {
@@ -46,15 +39,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.NumCPU() * processorsPerCPU)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
+	tune(ctx)
 	listener, err := net.Listen("tcp", c.HTTP)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", c.HTTP, err)
