@@ -63,6 +63,9 @@ func seed(ctx context.Context, s *shop.Shop, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := s.Shown(ctx); err != nil {
+		return err
+	}
 	log.Info("filled the empty catalogue with the sample", "products", summary.Created, "took", summary.Elapsed.String())
 	return nil
 }

@@ -34,3 +34,12 @@ func (b *Bus) Standings(ctx context.Context, consumers ...string) ([]Standing, e
 	}
 	return standings, nil
 }
+
+// CaughtUp returns once a consumer has settled all that its source has said by now.
+func (b *Bus) CaughtUp(ctx context.Context, consumer string) error {
+	f := b.find(consumer)
+	if f == nil {
+		return unknownConsumer(consumer)
+	}
+	return b.WaitFor(ctx, consumer, f.Source, b.head(f.Source))
+}

@@ -169,6 +169,17 @@ func (s *Shop) Ready(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Shown waits until the catalogue's lists have followed all prices and stock that are
+// durable by now, so that whoever looks first sees them.
+func (s *Shop) Shown(ctx context.Context) error {
+	for _, source := range []string{"pricing", "inventory"} {
+		if err := s.bus.CaughtUp(ctx, "catalog."+source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Close closes the bus, then the rooms in reverse, and frees the folder.
 func (s *Shop) Close(ctx context.Context) error {
 	var errs []error
