@@ -97,8 +97,10 @@ type Rule struct {
 	// A call from the front door must carry an Idempotency-Key header; without
 	// one it is refused with 400 idempotency_key_required.
 	IdempotencyKey bool `protobuf:"varint,2,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// A scope that the caller's key must have been given, beside the access; "" asks for none.
+	Scope         string `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Rule) Reset() {
@@ -145,6 +147,13 @@ func (x *Rule) GetIdempotencyKey() bool {
 	return false
 }
 
+func (x *Rule) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
 var file_kit_v1_rule_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -168,10 +177,11 @@ var File_kit_v1_rule_proto protoreflect.FileDescriptor
 
 const file_kit_v1_rule_proto_rawDesc = "" +
 	"\n" +
-	"\x11kit/v1/rule.proto\x12\x06kit.v1\x1a google/protobuf/descriptor.proto\"W\n" +
+	"\x11kit/v1/rule.proto\x12\x06kit.v1\x1a google/protobuf/descriptor.proto\"m\n" +
 	"\x04Rule\x12&\n" +
 	"\x06access\x18\x01 \x01(\x0e2\x0e.kit.v1.AccessR\x06access\x12'\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\bR\x0eidempotencyKey*k\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\bR\x0eidempotencyKey\x12\x14\n" +
+	"\x05scope\x18\x03 \x01(\tR\x05scope*k\n" +
 	"\x06Access\x12\x16\n" +
 	"\x12ACCESS_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rACCESS_PUBLIC\x10\x01\x12\x10\n" +

@@ -25,7 +25,7 @@ const (
 // StockChanged carries the new figures of SKUs; the one with the highest revision of a SKU holds.
 type StockChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Why: "received", "adjusted", "written_off", "held", "released", "allocated" or "policy".
+	// Why: "received", "adjusted", "written_off", "held", "released", "allocated", "shipped", "returned" or "policy".
 	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
 	// The order, when one caused it.
 	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`

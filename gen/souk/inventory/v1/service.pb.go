@@ -45,7 +45,9 @@ type Movement struct {
 	// When, set by the room.
 	At *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
 	// Who, set by the room.
-	Actor         string `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
+	Actor string `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The order behind it, set by the room: of "shipped" and of what came back.
+	OrderId       string `protobuf:"bytes,9,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -132,6 +134,13 @@ func (x *Movement) GetAt() *timestamppb.Timestamp {
 func (x *Movement) GetActor() string {
 	if x != nil {
 		return x.Actor
+	}
+	return ""
+}
+
+func (x *Movement) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
 	}
 	return ""
 }
@@ -941,7 +950,15 @@ type ListMovementsRequest struct {
 	// Rows a page, 1 to 200; 50 when 0.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The cursor of the page before.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// "received", "adjusted", "written_off", "shipped" or "returned"; all when empty.
+	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Only of this day on, "2011-07-31", in UTC.
+	Since string `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	// Only up to and with this day.
+	Until string `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	// Only those of this order.
+	OrderId       string `protobuf:"bytes,7,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -993,6 +1010,34 @@ func (x *ListMovementsRequest) GetPageSize() int32 {
 func (x *ListMovementsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListMovementsRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ListMovementsRequest) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *ListMovementsRequest) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
+func (x *ListMovementsRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
 	}
 	return ""
 }
@@ -1409,6 +1454,70 @@ func (x *ReleaseResponse) GetOutcome() string {
 	return ""
 }
 
+// ReleaseLinesRequest gives pieces back.
+type ReleaseLinesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order that was promised them.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// Names this release within the order; the same again changes nothing.
+	ReleaseId string `protobuf:"bytes,2,opt,name=release_id,json=releaseId,proto3" json:"release_id,omitempty"`
+	// 1 to 1,000; a SKU may repeat.
+	Lines         []*HoldLine `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseLinesRequest) Reset() {
+	*x = ReleaseLinesRequest{}
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseLinesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseLinesRequest) ProtoMessage() {}
+
+func (x *ReleaseLinesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseLinesRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseLinesRequest) Descriptor() ([]byte, []int) {
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ReleaseLinesRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ReleaseLinesRequest) GetReleaseId() string {
+	if x != nil {
+		return x.ReleaseId
+	}
+	return ""
+}
+
+func (x *ReleaseLinesRequest) GetLines() []*HoldLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
 // AvailabilityRequest names SKUs.
 type AvailabilityRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1420,7 +1529,7 @@ type AvailabilityRequest struct {
 
 func (x *AvailabilityRequest) Reset() {
 	*x = AvailabilityRequest{}
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[23]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1541,7 @@ func (x *AvailabilityRequest) String() string {
 func (*AvailabilityRequest) ProtoMessage() {}
 
 func (x *AvailabilityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[23]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1554,7 @@ func (x *AvailabilityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AvailabilityRequest.ProtoReflect.Descriptor instead.
 func (*AvailabilityRequest) Descriptor() ([]byte, []int) {
-	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{23}
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AvailabilityRequest) GetSkus() []string {
@@ -1466,7 +1575,7 @@ type AvailabilityResponse struct {
 
 func (x *AvailabilityResponse) Reset() {
 	*x = AvailabilityResponse{}
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[24]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1587,7 @@ func (x *AvailabilityResponse) String() string {
 func (*AvailabilityResponse) ProtoMessage() {}
 
 func (x *AvailabilityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[24]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1600,7 @@ func (x *AvailabilityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AvailabilityResponse.ProtoReflect.Descriptor instead.
 func (*AvailabilityResponse) Descriptor() ([]byte, []int) {
-	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{24}
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AvailabilityResponse) GetItems() []*Available {
@@ -1518,7 +1627,7 @@ type Available struct {
 
 func (x *Available) Reset() {
 	*x = Available{}
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[25]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +1639,7 @@ func (x *Available) String() string {
 func (*Available) ProtoMessage() {}
 
 func (x *Available) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[25]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +1652,7 @@ func (x *Available) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Available.ProtoReflect.Descriptor instead.
 func (*Available) Descriptor() ([]byte, []int) {
-	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{25}
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Available) GetSku() string {
@@ -1589,7 +1698,7 @@ type ListHoldsRequest struct {
 
 func (x *ListHoldsRequest) Reset() {
 	*x = ListHoldsRequest{}
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[26]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1710,7 @@ func (x *ListHoldsRequest) String() string {
 func (*ListHoldsRequest) ProtoMessage() {}
 
 func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[26]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1723,7 @@ func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsRequest.ProtoReflect.Descriptor instead.
 func (*ListHoldsRequest) Descriptor() ([]byte, []int) {
-	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{26}
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListHoldsRequest) GetPageSize() int32 {
@@ -1651,7 +1760,7 @@ type ListHoldsResponse struct {
 
 func (x *ListHoldsResponse) Reset() {
 	*x = ListHoldsResponse{}
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[27]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1663,7 +1772,7 @@ func (x *ListHoldsResponse) String() string {
 func (*ListHoldsResponse) ProtoMessage() {}
 
 func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[27]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1676,7 +1785,7 @@ func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsResponse.ProtoReflect.Descriptor instead.
 func (*ListHoldsResponse) Descriptor() ([]byte, []int) {
-	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{27}
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListHoldsResponse) GetHolds() []*OrderHold {
@@ -1698,21 +1807,25 @@ type OrderHold struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The order.
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
-	// "held", "allocated", "released" or "shipped".
+	// "held", "allocated", "released" or "shipped" (nothing of it is promised any more).
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	// Its lines by location.
+	// What is still promised, by location.
 	Lines []*HeldLine `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
 	// When it was made.
 	HeldAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=held_at,json=heldAt,proto3" json:"held_at,omitempty"`
 	// When it is overdue.
-	Deadline      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// Pieces that were shipped to it, by SKU.
+	Shipped map[string]int32 `protobuf:"bytes,6,rep,name=shipped,proto3" json:"shipped,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Pieces that came back, by SKU.
+	Returned      map[string]int32 `protobuf:"bytes,7,rep,name=returned,proto3" json:"returned,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrderHold) Reset() {
 	*x = OrderHold{}
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[28]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1724,7 +1837,7 @@ func (x *OrderHold) String() string {
 func (*OrderHold) ProtoMessage() {}
 
 func (x *OrderHold) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[28]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1737,7 +1850,7 @@ func (x *OrderHold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderHold.ProtoReflect.Descriptor instead.
 func (*OrderHold) Descriptor() ([]byte, []int) {
-	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{28}
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *OrderHold) GetOrderId() string {
@@ -1775,6 +1888,20 @@ func (x *OrderHold) GetDeadline() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *OrderHold) GetShipped() map[string]int32 {
+	if x != nil {
+		return x.Shipped
+	}
+	return nil
+}
+
+func (x *OrderHold) GetReturned() map[string]int32 {
+	if x != nil {
+		return x.Returned
+	}
+	return nil
+}
+
 // AuditFiguresRequest selects a page.
 type AuditFiguresRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1788,7 +1915,7 @@ type AuditFiguresRequest struct {
 
 func (x *AuditFiguresRequest) Reset() {
 	*x = AuditFiguresRequest{}
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[29]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +1927,7 @@ func (x *AuditFiguresRequest) String() string {
 func (*AuditFiguresRequest) ProtoMessage() {}
 
 func (x *AuditFiguresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[29]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +1940,7 @@ func (x *AuditFiguresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditFiguresRequest.ProtoReflect.Descriptor instead.
 func (*AuditFiguresRequest) Descriptor() ([]byte, []int) {
-	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{29}
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AuditFiguresRequest) GetPageSize() int32 {
@@ -1843,7 +1970,7 @@ type AuditFiguresResponse struct {
 
 func (x *AuditFiguresResponse) Reset() {
 	*x = AuditFiguresResponse{}
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[30]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1855,7 +1982,7 @@ func (x *AuditFiguresResponse) String() string {
 func (*AuditFiguresResponse) ProtoMessage() {}
 
 func (x *AuditFiguresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[30]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1868,7 +1995,7 @@ func (x *AuditFiguresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditFiguresResponse.ProtoReflect.Descriptor instead.
 func (*AuditFiguresResponse) Descriptor() ([]byte, []int) {
-	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{30}
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AuditFiguresResponse) GetFigures() []*AuditedFigure {
@@ -1902,7 +2029,7 @@ type AuditedFigure struct {
 
 func (x *AuditedFigure) Reset() {
 	*x = AuditedFigure{}
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[31]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1914,7 +2041,7 @@ func (x *AuditedFigure) String() string {
 func (*AuditedFigure) ProtoMessage() {}
 
 func (x *AuditedFigure) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_inventory_v1_service_proto_msgTypes[31]
+	mi := &file_souk_inventory_v1_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1927,7 +2054,7 @@ func (x *AuditedFigure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditedFigure.ProtoReflect.Descriptor instead.
 func (*AuditedFigure) Descriptor() ([]byte, []int) {
-	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{31}
+	return file_souk_inventory_v1_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AuditedFigure) GetSku() string {
@@ -1962,7 +2089,7 @@ var File_souk_inventory_v1_service_proto protoreflect.FileDescriptor
 
 const file_souk_inventory_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fsouk/inventory/v1/service.proto\x12\x11souk.inventory.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x11kit/v1/rule.proto\x1a\x17souk/type/v1/type.proto\"\xd7\x01\n" +
+	"\x1fsouk/inventory/v1/service.proto\x12\x11souk.inventory.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x11kit/v1/rule.proto\x1a\x17souk/type/v1/type.proto\"\xf2\x01\n" +
 	"\bMovement\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1f\n" +
@@ -1972,7 +2099,8 @@ const file_souk_inventory_v1_service_proto_rawDesc = "" +
 	"\bquantity\x18\x05 \x01(\x05R\bquantity\x12\x16\n" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12*\n" +
 	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
-	"\x05actor\x18\b \x01(\tR\x05actor\"S\n" +
+	"\x05actor\x18\b \x01(\tR\x05actor\x12\x19\n" +
+	"\border_id\x18\t \x01(\tR\aorderId\"S\n" +
 	"\x16RecordMovementsRequest\x129\n" +
 	"\tmovements\x18\x01 \x03(\v2\x1b.souk.inventory.v1.MovementR\tmovements\"T\n" +
 	"\x17RecordMovementsResponse\x129\n" +
@@ -2020,12 +2148,16 @@ const file_souk_inventory_v1_service_proto_rawDesc = "" +
 	"\blocation\x18\x01 \x01(\v2\x1b.souk.inventory.v1.LocationR\blocation\"\x16\n" +
 	"\x14ListLocationsRequest\"R\n" +
 	"\x15ListLocationsResponse\x129\n" +
-	"\tlocations\x18\x01 \x03(\v2\x1b.souk.inventory.v1.LocationR\tlocations\"d\n" +
+	"\tlocations\x18\x01 \x03(\v2\x1b.souk.inventory.v1.LocationR\tlocations\"\xbf\x01\n" +
 	"\x14ListMovementsRequest\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"z\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05since\x18\x05 \x01(\tR\x05since\x12\x14\n" +
+	"\x05until\x18\x06 \x01(\tR\x05until\x12\x19\n" +
+	"\border_id\x18\a \x01(\tR\aorderId\"z\n" +
 	"\x15ListMovementsResponse\x129\n" +
 	"\tmovements\x18\x01 \x03(\v2\x1b.souk.inventory.v1.MovementR\tmovements\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc4\x01\n" +
@@ -2050,7 +2182,12 @@ const file_souk_inventory_v1_service_proto_rawDesc = "" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\"+\n" +
 	"\x0fReleaseResponse\x12\x18\n" +
-	"\aoutcome\x18\x01 \x01(\tR\aoutcome\")\n" +
+	"\aoutcome\x18\x01 \x01(\tR\aoutcome\"\x82\x01\n" +
+	"\x13ReleaseLinesRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1d\n" +
+	"\n" +
+	"release_id\x18\x02 \x01(\tR\treleaseId\x121\n" +
+	"\x05lines\x18\x03 \x03(\v2\x1b.souk.inventory.v1.HoldLineR\x05lines\")\n" +
 	"\x13AvailabilityRequest\x12\x12\n" +
 	"\x04skus\x18\x01 \x03(\tR\x04skus\"J\n" +
 	"\x14AvailabilityResponse\x122\n" +
@@ -2067,13 +2204,21 @@ const file_souk_inventory_v1_service_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\tR\x05state\"o\n" +
 	"\x11ListHoldsResponse\x122\n" +
 	"\x05holds\x18\x01 \x03(\v2\x1c.souk.inventory.v1.OrderHoldR\x05holds\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdc\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe2\x03\n" +
 	"\tOrderHold\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x121\n" +
 	"\x05lines\x18\x03 \x03(\v2\x1b.souk.inventory.v1.HeldLineR\x05lines\x123\n" +
 	"\aheld_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06heldAt\x126\n" +
-	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"Q\n" +
+	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12C\n" +
+	"\ashipped\x18\x06 \x03(\v2).souk.inventory.v1.OrderHold.ShippedEntryR\ashipped\x12F\n" +
+	"\breturned\x18\a \x03(\v2*.souk.inventory.v1.OrderHold.ReturnedEntryR\breturned\x1a:\n" +
+	"\fShippedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\x1a;\n" +
+	"\rReturnedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"Q\n" +
 	"\x13AuditFiguresRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -2085,7 +2230,7 @@ const file_souk_inventory_v1_service_proto_rawDesc = "" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1c\n" +
 	"\tavailable\x18\x02 \x01(\x05R\tavailable\x12\x1c\n" +
 	"\tbackorder\x18\x03 \x01(\bR\tbackorder\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\x03R\brevision2\xb2\f\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision2\x96\r\n" +
 	"\tInventory\x12\x91\x01\n" +
 	"\x0fRecordMovements\x12).souk.inventory.v1.RecordMovementsRequest\x1a*.souk.inventory.v1.RecordMovementsResponse\"'\xaa\xbb\x18\x04\b\x03\x10\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/api/stock/movements\x12|\n" +
 	"\n" +
@@ -2096,7 +2241,8 @@ const file_souk_inventory_v1_service_proto_rawDesc = "" +
 	"\vPutLocation\x12%.souk.inventory.v1.PutLocationRequest\x1a\x1b.souk.inventory.v1.Location\"4\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02(:\blocation\x1a\x1c/api/locations/{location.id}\x12\x80\x01\n" +
 	"\rListLocations\x12'.souk.inventory.v1.ListLocationsRequest\x1a(.souk.inventory.v1.ListLocationsResponse\"\x1c\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/locations\x12O\n" +
 	"\x04Hold\x12\x1e.souk.inventory.v1.HoldRequest\x1a\x1f.souk.inventory.v1.HoldResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12X\n" +
-	"\aRelease\x12!.souk.inventory.v1.ReleaseRequest\x1a\".souk.inventory.v1.ReleaseResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12g\n" +
+	"\aRelease\x12!.souk.inventory.v1.ReleaseRequest\x1a\".souk.inventory.v1.ReleaseResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12b\n" +
+	"\fReleaseLines\x12&.souk.inventory.v1.ReleaseLinesRequest\x1a\".souk.inventory.v1.ReleaseResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12g\n" +
 	"\fAvailability\x12&.souk.inventory.v1.AvailabilityRequest\x1a'.souk.inventory.v1.AvailabilityResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12\x80\x01\n" +
 	"\tListHolds\x12#.souk.inventory.v1.ListHoldsRequest\x1a$.souk.inventory.v1.ListHoldsResponse\"(\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/audit/inventory/holds\x12\x8b\x01\n" +
 	"\fAuditFigures\x12&.souk.inventory.v1.AuditFiguresRequest\x1a'.souk.inventory.v1.AuditFiguresResponse\"*\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/audit/inventory/figures\x12m\n" +
@@ -2114,7 +2260,7 @@ func file_souk_inventory_v1_service_proto_rawDescGZIP() []byte {
 	return file_souk_inventory_v1_service_proto_rawDescData
 }
 
-var file_souk_inventory_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_souk_inventory_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_souk_inventory_v1_service_proto_goTypes = []any{
 	(*Movement)(nil),                // 0: souk.inventory.v1.Movement
 	(*RecordMovementsRequest)(nil),  // 1: souk.inventory.v1.RecordMovementsRequest
@@ -2139,21 +2285,24 @@ var file_souk_inventory_v1_service_proto_goTypes = []any{
 	(*HeldLine)(nil),                // 20: souk.inventory.v1.HeldLine
 	(*ReleaseRequest)(nil),          // 21: souk.inventory.v1.ReleaseRequest
 	(*ReleaseResponse)(nil),         // 22: souk.inventory.v1.ReleaseResponse
-	(*AvailabilityRequest)(nil),     // 23: souk.inventory.v1.AvailabilityRequest
-	(*AvailabilityResponse)(nil),    // 24: souk.inventory.v1.AvailabilityResponse
-	(*Available)(nil),               // 25: souk.inventory.v1.Available
-	(*ListHoldsRequest)(nil),        // 26: souk.inventory.v1.ListHoldsRequest
-	(*ListHoldsResponse)(nil),       // 27: souk.inventory.v1.ListHoldsResponse
-	(*OrderHold)(nil),               // 28: souk.inventory.v1.OrderHold
-	(*AuditFiguresRequest)(nil),     // 29: souk.inventory.v1.AuditFiguresRequest
-	(*AuditFiguresResponse)(nil),    // 30: souk.inventory.v1.AuditFiguresResponse
-	(*AuditedFigure)(nil),           // 31: souk.inventory.v1.AuditedFigure
-	(*timestamppb.Timestamp)(nil),   // 32: google.protobuf.Timestamp
-	(*v1.FindingsRequest)(nil),      // 33: souk.type.v1.FindingsRequest
-	(*v1.FindingsResponse)(nil),     // 34: souk.type.v1.FindingsResponse
+	(*ReleaseLinesRequest)(nil),     // 23: souk.inventory.v1.ReleaseLinesRequest
+	(*AvailabilityRequest)(nil),     // 24: souk.inventory.v1.AvailabilityRequest
+	(*AvailabilityResponse)(nil),    // 25: souk.inventory.v1.AvailabilityResponse
+	(*Available)(nil),               // 26: souk.inventory.v1.Available
+	(*ListHoldsRequest)(nil),        // 27: souk.inventory.v1.ListHoldsRequest
+	(*ListHoldsResponse)(nil),       // 28: souk.inventory.v1.ListHoldsResponse
+	(*OrderHold)(nil),               // 29: souk.inventory.v1.OrderHold
+	(*AuditFiguresRequest)(nil),     // 30: souk.inventory.v1.AuditFiguresRequest
+	(*AuditFiguresResponse)(nil),    // 31: souk.inventory.v1.AuditFiguresResponse
+	(*AuditedFigure)(nil),           // 32: souk.inventory.v1.AuditedFigure
+	nil,                             // 33: souk.inventory.v1.OrderHold.ShippedEntry
+	nil,                             // 34: souk.inventory.v1.OrderHold.ReturnedEntry
+	(*timestamppb.Timestamp)(nil),   // 35: google.protobuf.Timestamp
+	(*v1.FindingsRequest)(nil),      // 36: souk.type.v1.FindingsRequest
+	(*v1.FindingsResponse)(nil),     // 37: souk.type.v1.FindingsResponse
 }
 var file_souk_inventory_v1_service_proto_depIdxs = []int32{
-	32, // 0: souk.inventory.v1.Movement.at:type_name -> google.protobuf.Timestamp
+	35, // 0: souk.inventory.v1.Movement.at:type_name -> google.protobuf.Timestamp
 	0,  // 1: souk.inventory.v1.RecordMovementsRequest.movements:type_name -> souk.inventory.v1.Movement
 	0,  // 2: souk.inventory.v1.RecordMovementsResponse.movements:type_name -> souk.inventory.v1.Movement
 	3,  // 3: souk.inventory.v1.CountStockRequest.counts:type_name -> souk.inventory.v1.Count
@@ -2164,45 +2313,50 @@ var file_souk_inventory_v1_service_proto_depIdxs = []int32{
 	11, // 8: souk.inventory.v1.ListLocationsResponse.locations:type_name -> souk.inventory.v1.Location
 	0,  // 9: souk.inventory.v1.ListMovementsResponse.movements:type_name -> souk.inventory.v1.Movement
 	18, // 10: souk.inventory.v1.HoldRequest.lines:type_name -> souk.inventory.v1.HoldLine
-	32, // 11: souk.inventory.v1.HoldRequest.deadline:type_name -> google.protobuf.Timestamp
+	35, // 11: souk.inventory.v1.HoldRequest.deadline:type_name -> google.protobuf.Timestamp
 	20, // 12: souk.inventory.v1.HoldResponse.lines:type_name -> souk.inventory.v1.HeldLine
-	25, // 13: souk.inventory.v1.AvailabilityResponse.items:type_name -> souk.inventory.v1.Available
-	28, // 14: souk.inventory.v1.ListHoldsResponse.holds:type_name -> souk.inventory.v1.OrderHold
-	20, // 15: souk.inventory.v1.OrderHold.lines:type_name -> souk.inventory.v1.HeldLine
-	32, // 16: souk.inventory.v1.OrderHold.held_at:type_name -> google.protobuf.Timestamp
-	32, // 17: souk.inventory.v1.OrderHold.deadline:type_name -> google.protobuf.Timestamp
-	31, // 18: souk.inventory.v1.AuditFiguresResponse.figures:type_name -> souk.inventory.v1.AuditedFigure
-	1,  // 19: souk.inventory.v1.Inventory.RecordMovements:input_type -> souk.inventory.v1.RecordMovementsRequest
-	4,  // 20: souk.inventory.v1.Inventory.CountStock:input_type -> souk.inventory.v1.CountStockRequest
-	6,  // 21: souk.inventory.v1.Inventory.GetStock:input_type -> souk.inventory.v1.GetStockRequest
-	15, // 22: souk.inventory.v1.Inventory.ListMovements:input_type -> souk.inventory.v1.ListMovementsRequest
-	10, // 23: souk.inventory.v1.Inventory.PutPolicy:input_type -> souk.inventory.v1.PutPolicyRequest
-	12, // 24: souk.inventory.v1.Inventory.PutLocation:input_type -> souk.inventory.v1.PutLocationRequest
-	13, // 25: souk.inventory.v1.Inventory.ListLocations:input_type -> souk.inventory.v1.ListLocationsRequest
-	17, // 26: souk.inventory.v1.Inventory.Hold:input_type -> souk.inventory.v1.HoldRequest
-	21, // 27: souk.inventory.v1.Inventory.Release:input_type -> souk.inventory.v1.ReleaseRequest
-	23, // 28: souk.inventory.v1.Inventory.Availability:input_type -> souk.inventory.v1.AvailabilityRequest
-	26, // 29: souk.inventory.v1.Inventory.ListHolds:input_type -> souk.inventory.v1.ListHoldsRequest
-	29, // 30: souk.inventory.v1.Inventory.AuditFigures:input_type -> souk.inventory.v1.AuditFiguresRequest
-	33, // 31: souk.inventory.v1.Inventory.Findings:input_type -> souk.type.v1.FindingsRequest
-	2,  // 32: souk.inventory.v1.Inventory.RecordMovements:output_type -> souk.inventory.v1.RecordMovementsResponse
-	5,  // 33: souk.inventory.v1.Inventory.CountStock:output_type -> souk.inventory.v1.CountStockResponse
-	7,  // 34: souk.inventory.v1.Inventory.GetStock:output_type -> souk.inventory.v1.Stock
-	16, // 35: souk.inventory.v1.Inventory.ListMovements:output_type -> souk.inventory.v1.ListMovementsResponse
-	7,  // 36: souk.inventory.v1.Inventory.PutPolicy:output_type -> souk.inventory.v1.Stock
-	11, // 37: souk.inventory.v1.Inventory.PutLocation:output_type -> souk.inventory.v1.Location
-	14, // 38: souk.inventory.v1.Inventory.ListLocations:output_type -> souk.inventory.v1.ListLocationsResponse
-	19, // 39: souk.inventory.v1.Inventory.Hold:output_type -> souk.inventory.v1.HoldResponse
-	22, // 40: souk.inventory.v1.Inventory.Release:output_type -> souk.inventory.v1.ReleaseResponse
-	24, // 41: souk.inventory.v1.Inventory.Availability:output_type -> souk.inventory.v1.AvailabilityResponse
-	27, // 42: souk.inventory.v1.Inventory.ListHolds:output_type -> souk.inventory.v1.ListHoldsResponse
-	30, // 43: souk.inventory.v1.Inventory.AuditFigures:output_type -> souk.inventory.v1.AuditFiguresResponse
-	34, // 44: souk.inventory.v1.Inventory.Findings:output_type -> souk.type.v1.FindingsResponse
-	32, // [32:45] is the sub-list for method output_type
-	19, // [19:32] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	18, // 13: souk.inventory.v1.ReleaseLinesRequest.lines:type_name -> souk.inventory.v1.HoldLine
+	26, // 14: souk.inventory.v1.AvailabilityResponse.items:type_name -> souk.inventory.v1.Available
+	29, // 15: souk.inventory.v1.ListHoldsResponse.holds:type_name -> souk.inventory.v1.OrderHold
+	20, // 16: souk.inventory.v1.OrderHold.lines:type_name -> souk.inventory.v1.HeldLine
+	35, // 17: souk.inventory.v1.OrderHold.held_at:type_name -> google.protobuf.Timestamp
+	35, // 18: souk.inventory.v1.OrderHold.deadline:type_name -> google.protobuf.Timestamp
+	33, // 19: souk.inventory.v1.OrderHold.shipped:type_name -> souk.inventory.v1.OrderHold.ShippedEntry
+	34, // 20: souk.inventory.v1.OrderHold.returned:type_name -> souk.inventory.v1.OrderHold.ReturnedEntry
+	32, // 21: souk.inventory.v1.AuditFiguresResponse.figures:type_name -> souk.inventory.v1.AuditedFigure
+	1,  // 22: souk.inventory.v1.Inventory.RecordMovements:input_type -> souk.inventory.v1.RecordMovementsRequest
+	4,  // 23: souk.inventory.v1.Inventory.CountStock:input_type -> souk.inventory.v1.CountStockRequest
+	6,  // 24: souk.inventory.v1.Inventory.GetStock:input_type -> souk.inventory.v1.GetStockRequest
+	15, // 25: souk.inventory.v1.Inventory.ListMovements:input_type -> souk.inventory.v1.ListMovementsRequest
+	10, // 26: souk.inventory.v1.Inventory.PutPolicy:input_type -> souk.inventory.v1.PutPolicyRequest
+	12, // 27: souk.inventory.v1.Inventory.PutLocation:input_type -> souk.inventory.v1.PutLocationRequest
+	13, // 28: souk.inventory.v1.Inventory.ListLocations:input_type -> souk.inventory.v1.ListLocationsRequest
+	17, // 29: souk.inventory.v1.Inventory.Hold:input_type -> souk.inventory.v1.HoldRequest
+	21, // 30: souk.inventory.v1.Inventory.Release:input_type -> souk.inventory.v1.ReleaseRequest
+	23, // 31: souk.inventory.v1.Inventory.ReleaseLines:input_type -> souk.inventory.v1.ReleaseLinesRequest
+	24, // 32: souk.inventory.v1.Inventory.Availability:input_type -> souk.inventory.v1.AvailabilityRequest
+	27, // 33: souk.inventory.v1.Inventory.ListHolds:input_type -> souk.inventory.v1.ListHoldsRequest
+	30, // 34: souk.inventory.v1.Inventory.AuditFigures:input_type -> souk.inventory.v1.AuditFiguresRequest
+	36, // 35: souk.inventory.v1.Inventory.Findings:input_type -> souk.type.v1.FindingsRequest
+	2,  // 36: souk.inventory.v1.Inventory.RecordMovements:output_type -> souk.inventory.v1.RecordMovementsResponse
+	5,  // 37: souk.inventory.v1.Inventory.CountStock:output_type -> souk.inventory.v1.CountStockResponse
+	7,  // 38: souk.inventory.v1.Inventory.GetStock:output_type -> souk.inventory.v1.Stock
+	16, // 39: souk.inventory.v1.Inventory.ListMovements:output_type -> souk.inventory.v1.ListMovementsResponse
+	7,  // 40: souk.inventory.v1.Inventory.PutPolicy:output_type -> souk.inventory.v1.Stock
+	11, // 41: souk.inventory.v1.Inventory.PutLocation:output_type -> souk.inventory.v1.Location
+	14, // 42: souk.inventory.v1.Inventory.ListLocations:output_type -> souk.inventory.v1.ListLocationsResponse
+	19, // 43: souk.inventory.v1.Inventory.Hold:output_type -> souk.inventory.v1.HoldResponse
+	22, // 44: souk.inventory.v1.Inventory.Release:output_type -> souk.inventory.v1.ReleaseResponse
+	22, // 45: souk.inventory.v1.Inventory.ReleaseLines:output_type -> souk.inventory.v1.ReleaseResponse
+	25, // 46: souk.inventory.v1.Inventory.Availability:output_type -> souk.inventory.v1.AvailabilityResponse
+	28, // 47: souk.inventory.v1.Inventory.ListHolds:output_type -> souk.inventory.v1.ListHoldsResponse
+	31, // 48: souk.inventory.v1.Inventory.AuditFigures:output_type -> souk.inventory.v1.AuditFiguresResponse
+	37, // 49: souk.inventory.v1.Inventory.Findings:output_type -> souk.type.v1.FindingsResponse
+	36, // [36:50] is the sub-list for method output_type
+	22, // [22:36] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_souk_inventory_v1_service_proto_init() }
@@ -2216,7 +2370,7 @@ func file_souk_inventory_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_inventory_v1_service_proto_rawDesc), len(file_souk_inventory_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,7 @@ const (
 	Inventory_ListLocations_FullMethodName   = "/souk.inventory.v1.Inventory/ListLocations"
 	Inventory_Hold_FullMethodName            = "/souk.inventory.v1.Inventory/Hold"
 	Inventory_Release_FullMethodName         = "/souk.inventory.v1.Inventory/Release"
+	Inventory_ReleaseLines_FullMethodName    = "/souk.inventory.v1.Inventory/ReleaseLines"
 	Inventory_Availability_FullMethodName    = "/souk.inventory.v1.Inventory/Availability"
 	Inventory_ListHolds_FullMethodName       = "/souk.inventory.v1.Inventory/ListHolds"
 	Inventory_AuditFigures_FullMethodName    = "/souk.inventory.v1.Inventory/AuditFigures"
@@ -62,6 +63,8 @@ type InventoryClient interface {
 	Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (*HoldResponse, error)
 	// Release ends an order's hold; one that finds none leaves a tombstone that refuses a later Hold of that run.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
+	// ReleaseLines gives back some pieces that a confirmed order was promised and will not get; the same release again changes nothing.
+	ReleaseLines(ctx context.Context, in *ReleaseLinesRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
 	// Availability reads what can be sold of SKUs.
 	Availability(ctx context.Context, in *AvailabilityRequest, opts ...grpc.CallOption) (*AvailabilityResponse, error)
 	// ListHolds lists holds and allocations by order, for souk verify.
@@ -170,6 +173,16 @@ func (c *inventoryClient) Release(ctx context.Context, in *ReleaseRequest, opts 
 	return out, nil
 }
 
+func (c *inventoryClient) ReleaseLines(ctx context.Context, in *ReleaseLinesRequest, opts ...grpc.CallOption) (*ReleaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseResponse)
+	err := c.cc.Invoke(ctx, Inventory_ReleaseLines_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *inventoryClient) Availability(ctx context.Context, in *AvailabilityRequest, opts ...grpc.CallOption) (*AvailabilityResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AvailabilityResponse)
@@ -235,6 +248,8 @@ type InventoryServer interface {
 	Hold(context.Context, *HoldRequest) (*HoldResponse, error)
 	// Release ends an order's hold; one that finds none leaves a tombstone that refuses a later Hold of that run.
 	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
+	// ReleaseLines gives back some pieces that a confirmed order was promised and will not get; the same release again changes nothing.
+	ReleaseLines(context.Context, *ReleaseLinesRequest) (*ReleaseResponse, error)
 	// Availability reads what can be sold of SKUs.
 	Availability(context.Context, *AvailabilityRequest) (*AvailabilityResponse, error)
 	// ListHolds lists holds and allocations by order, for souk verify.
@@ -279,6 +294,9 @@ func (UnimplementedInventoryServer) Hold(context.Context, *HoldRequest) (*HoldRe
 }
 func (UnimplementedInventoryServer) Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
+}
+func (UnimplementedInventoryServer) ReleaseLines(context.Context, *ReleaseLinesRequest) (*ReleaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseLines not implemented")
 }
 func (UnimplementedInventoryServer) Availability(context.Context, *AvailabilityRequest) (*AvailabilityResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Availability not implemented")
@@ -475,6 +493,24 @@ func _Inventory_Release_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Inventory_ReleaseLines_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseLinesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).ReleaseLines(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_ReleaseLines_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).ReleaseLines(ctx, req.(*ReleaseLinesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Inventory_Availability_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AvailabilityRequest)
 	if err := dec(in); err != nil {
@@ -589,6 +625,10 @@ var Inventory_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Release",
 			Handler:    _Inventory_Release_Handler,
+		},
+		{
+			MethodName: "ReleaseLines",
+			Handler:    _Inventory_ReleaseLines_Handler,
 		},
 		{
 			MethodName: "Availability",

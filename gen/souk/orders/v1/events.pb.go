@@ -10,6 +10,7 @@ import (
 	v1 "github.com/seed-21071466/souk/gen/souk/type/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -128,8 +129,10 @@ type OrderConfirmed struct {
 	Channel string `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"`
 	// What is paid.
 	Total *v1.Money `protobuf:"bytes,6,opt,name=total,proto3" json:"total,omitempty"`
-	// What was ordered.
-	Items         []*Item `protobuf:"bytes,7,rep,name=items,proto3" json:"items,omitempty"`
+	// What was ordered, by line.
+	Items []*Item `protobuf:"bytes,7,rep,name=items,proto3" json:"items,omitempty"`
+	// When the sale was made.
+	SoldAt        *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=sold_at,json=soldAt,proto3" json:"sold_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -213,6 +216,13 @@ func (x *OrderConfirmed) GetItems() []*Item {
 	return nil
 }
 
+func (x *OrderConfirmed) GetSoldAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SoldAt
+	}
+	return nil
+}
+
 // OrderRejected says that an order will not be.
 type OrderRejected struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -220,7 +230,7 @@ type OrderRejected struct {
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// Its cart, which is free again.
 	CartId string `protobuf:"bytes,2,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
-	// "sold_out", "payment_declined", "payment_unresolved".
+	// "sold_out", "payment_declined", "payment_unresolved", "insufficient_credit", "canceled".
 	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -283,7 +293,9 @@ type Item struct {
 	// The SKU.
 	Sku string `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
 	// Pieces.
-	Quantity      int32 `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	Quantity int32 `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// The line's number in its order, from 1.
+	Line          int32 `protobuf:"varint,3,opt,name=line,proto3" json:"line,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -332,11 +344,401 @@ func (x *Item) GetQuantity() int32 {
 	return 0
 }
 
+func (x *Item) GetLine() int32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+// OrderCanceled says that what had not been dispatched of a confirmed order never will be.
+type OrderCanceled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// Its cart.
+	CartId string `protobuf:"bytes,2,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
+	// The subject behind it.
+	SubjectId string `protobuf:"bytes,3,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// What is not delivered.
+	Items []*Item `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	// Nothing of the order was delivered.
+	Whole         bool `protobuf:"varint,5,opt,name=whole,proto3" json:"whole,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderCanceled) Reset() {
+	*x = OrderCanceled{}
+	mi := &file_souk_orders_v1_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderCanceled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderCanceled) ProtoMessage() {}
+
+func (x *OrderCanceled) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderCanceled.ProtoReflect.Descriptor instead.
+func (*OrderCanceled) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *OrderCanceled) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *OrderCanceled) GetCartId() string {
+	if x != nil {
+		return x.CartId
+	}
+	return ""
+}
+
+func (x *OrderCanceled) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *OrderCanceled) GetItems() []*Item {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *OrderCanceled) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+// ReturnReceived says that pieces came back: restock them, or write them off.
+type ReturnReceived struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "ret_…".
+	ReturnId string `protobuf:"bytes,2,opt,name=return_id,json=returnId,proto3" json:"return_id,omitempty"`
+	// The subject behind it.
+	SubjectId string `protobuf:"bytes,3,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// What came back.
+	Items []*ReturnedItem `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	// When it came back.
+	ReceivedAt    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnReceived) Reset() {
+	*x = ReturnReceived{}
+	mi := &file_souk_orders_v1_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnReceived) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnReceived) ProtoMessage() {}
+
+func (x *ReturnReceived) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnReceived.ProtoReflect.Descriptor instead.
+func (*ReturnReceived) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReturnReceived) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ReturnReceived) GetReturnId() string {
+	if x != nil {
+		return x.ReturnId
+	}
+	return ""
+}
+
+func (x *ReturnReceived) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *ReturnReceived) GetItems() []*ReturnedItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *ReturnReceived) GetReceivedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReceivedAt
+	}
+	return nil
+}
+
+// ReturnedItem is pieces that came back.
+type ReturnedItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The line's number in its order, from 1.
+	Line int32 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
+	// The SKU.
+	Sku string `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
+	// Pieces.
+	Quantity int32 `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// They cannot be sold again.
+	WriteOff      bool `protobuf:"varint,4,opt,name=write_off,json=writeOff,proto3" json:"write_off,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnedItem) Reset() {
+	*x = ReturnedItem{}
+	mi := &file_souk_orders_v1_events_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnedItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnedItem) ProtoMessage() {}
+
+func (x *ReturnedItem) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_events_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnedItem.ProtoReflect.Descriptor instead.
+func (*ReturnedItem) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_events_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ReturnedItem) GetLine() int32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *ReturnedItem) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *ReturnedItem) GetQuantity() int32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *ReturnedItem) GetWriteOff() bool {
+	if x != nil {
+		return x.WriteOff
+	}
+	return false
+}
+
+// OrderRefunded says that money was given back.
+type OrderRefunded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "rfd_…".
+	RefundId string `protobuf:"bytes,2,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// The subject behind it.
+	SubjectId string `protobuf:"bytes,3,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// How much.
+	Amount        *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderRefunded) Reset() {
+	*x = OrderRefunded{}
+	mi := &file_souk_orders_v1_events_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderRefunded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderRefunded) ProtoMessage() {}
+
+func (x *OrderRefunded) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_events_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderRefunded.ProtoReflect.Descriptor instead.
+func (*OrderRefunded) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_events_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *OrderRefunded) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *OrderRefunded) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *OrderRefunded) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *OrderRefunded) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// PaymentDue says that goods have left and their money could not be taken yet.
+type PaymentDue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The subject behind it.
+	SubjectId string `protobuf:"bytes,2,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// How much is due.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why the capture failed.
+	Code          string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PaymentDue) Reset() {
+	*x = PaymentDue{}
+	mi := &file_souk_orders_v1_events_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PaymentDue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PaymentDue) ProtoMessage() {}
+
+func (x *PaymentDue) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_events_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PaymentDue.ProtoReflect.Descriptor instead.
+func (*PaymentDue) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_events_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PaymentDue) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *PaymentDue) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *PaymentDue) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *PaymentDue) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
 var File_souk_orders_v1_events_proto protoreflect.FileDescriptor
 
 const file_souk_orders_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1bsouk/orders/v1/events.proto\x12\x0esouk.orders.v1\x1a\x17souk/type/v1/type.proto\"\xd1\x01\n" +
+	"\x1bsouk/orders/v1/events.proto\x12\x0esouk.orders.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17souk/type/v1/type.proto\"\xd1\x01\n" +
 	"\vOrderPlaced\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x17\n" +
 	"\acart_id\x18\x02 \x01(\tR\x06cartId\x12\x1d\n" +
@@ -344,7 +746,7 @@ const file_souk_orders_v1_events_proto_rawDesc = "" +
 	"subject_id\x18\x03 \x01(\tR\tsubjectId\x12\x18\n" +
 	"\achannel\x18\x04 \x01(\tR\achannel\x12)\n" +
 	"\x05total\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\x05total\x12*\n" +
-	"\x05items\x18\x06 \x03(\v2\x14.souk.orders.v1.ItemR\x05items\"\xf3\x01\n" +
+	"\x05items\x18\x06 \x03(\v2\x14.souk.orders.v1.ItemR\x05items\"\xa8\x02\n" +
 	"\x0eOrderConfirmed\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x17\n" +
 	"\acart_id\x18\x02 \x01(\tR\x06cartId\x12\x1d\n" +
@@ -354,14 +756,49 @@ const file_souk_orders_v1_events_proto_rawDesc = "" +
 	"address_id\x18\x04 \x01(\tR\taddressId\x12\x18\n" +
 	"\achannel\x18\x05 \x01(\tR\achannel\x12)\n" +
 	"\x05total\x18\x06 \x01(\v2\x13.souk.type.v1.MoneyR\x05total\x12*\n" +
-	"\x05items\x18\a \x03(\v2\x14.souk.orders.v1.ItemR\x05items\"W\n" +
+	"\x05items\x18\a \x03(\v2\x14.souk.orders.v1.ItemR\x05items\x123\n" +
+	"\asold_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06soldAt\"W\n" +
 	"\rOrderRejected\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x17\n" +
 	"\acart_id\x18\x02 \x01(\tR\x06cartId\x12\x12\n" +
-	"\x04code\x18\x03 \x01(\tR\x04code\"4\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\"H\n" +
 	"\x04Item\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1a\n" +
-	"\bquantity\x18\x02 \x01(\x05R\bquantityB;Z9github.com/seed-21071466/souk/gen/souk/orders/v1;ordersv1b\x06proto3"
+	"\bquantity\x18\x02 \x01(\x05R\bquantity\x12\x12\n" +
+	"\x04line\x18\x03 \x01(\x05R\x04line\"\xa4\x01\n" +
+	"\rOrderCanceled\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x17\n" +
+	"\acart_id\x18\x02 \x01(\tR\x06cartId\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x03 \x01(\tR\tsubjectId\x12*\n" +
+	"\x05items\x18\x04 \x03(\v2\x14.souk.orders.v1.ItemR\x05items\x12\x14\n" +
+	"\x05whole\x18\x05 \x01(\bR\x05whole\"\xd8\x01\n" +
+	"\x0eReturnReceived\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1b\n" +
+	"\treturn_id\x18\x02 \x01(\tR\breturnId\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x03 \x01(\tR\tsubjectId\x122\n" +
+	"\x05items\x18\x04 \x03(\v2\x1c.souk.orders.v1.ReturnedItemR\x05items\x12;\n" +
+	"\vreceived_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"receivedAt\"m\n" +
+	"\fReturnedItem\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\x05R\x04line\x12\x10\n" +
+	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1a\n" +
+	"\bquantity\x18\x03 \x01(\x05R\bquantity\x12\x1b\n" +
+	"\twrite_off\x18\x04 \x01(\bR\bwriteOff\"\x93\x01\n" +
+	"\rOrderRefunded\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1b\n" +
+	"\trefund_id\x18\x02 \x01(\tR\brefundId\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x03 \x01(\tR\tsubjectId\x12+\n" +
+	"\x06amount\x18\x04 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\"\x87\x01\n" +
+	"\n" +
+	"PaymentDue\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x02 \x01(\tR\tsubjectId\x12+\n" +
+	"\x06amount\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12\x12\n" +
+	"\x04code\x18\x04 \x01(\tR\x04codeB;Z9github.com/seed-21071466/souk/gen/souk/orders/v1;ordersv1b\x06proto3"
 
 var (
 	file_souk_orders_v1_events_proto_rawDescOnce sync.Once
@@ -375,24 +812,36 @@ func file_souk_orders_v1_events_proto_rawDescGZIP() []byte {
 	return file_souk_orders_v1_events_proto_rawDescData
 }
 
-var file_souk_orders_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_souk_orders_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_souk_orders_v1_events_proto_goTypes = []any{
-	(*OrderPlaced)(nil),    // 0: souk.orders.v1.OrderPlaced
-	(*OrderConfirmed)(nil), // 1: souk.orders.v1.OrderConfirmed
-	(*OrderRejected)(nil),  // 2: souk.orders.v1.OrderRejected
-	(*Item)(nil),           // 3: souk.orders.v1.Item
-	(*v1.Money)(nil),       // 4: souk.type.v1.Money
+	(*OrderPlaced)(nil),           // 0: souk.orders.v1.OrderPlaced
+	(*OrderConfirmed)(nil),        // 1: souk.orders.v1.OrderConfirmed
+	(*OrderRejected)(nil),         // 2: souk.orders.v1.OrderRejected
+	(*Item)(nil),                  // 3: souk.orders.v1.Item
+	(*OrderCanceled)(nil),         // 4: souk.orders.v1.OrderCanceled
+	(*ReturnReceived)(nil),        // 5: souk.orders.v1.ReturnReceived
+	(*ReturnedItem)(nil),          // 6: souk.orders.v1.ReturnedItem
+	(*OrderRefunded)(nil),         // 7: souk.orders.v1.OrderRefunded
+	(*PaymentDue)(nil),            // 8: souk.orders.v1.PaymentDue
+	(*v1.Money)(nil),              // 9: souk.type.v1.Money
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_souk_orders_v1_events_proto_depIdxs = []int32{
-	4, // 0: souk.orders.v1.OrderPlaced.total:type_name -> souk.type.v1.Money
-	3, // 1: souk.orders.v1.OrderPlaced.items:type_name -> souk.orders.v1.Item
-	4, // 2: souk.orders.v1.OrderConfirmed.total:type_name -> souk.type.v1.Money
-	3, // 3: souk.orders.v1.OrderConfirmed.items:type_name -> souk.orders.v1.Item
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	9,  // 0: souk.orders.v1.OrderPlaced.total:type_name -> souk.type.v1.Money
+	3,  // 1: souk.orders.v1.OrderPlaced.items:type_name -> souk.orders.v1.Item
+	9,  // 2: souk.orders.v1.OrderConfirmed.total:type_name -> souk.type.v1.Money
+	3,  // 3: souk.orders.v1.OrderConfirmed.items:type_name -> souk.orders.v1.Item
+	10, // 4: souk.orders.v1.OrderConfirmed.sold_at:type_name -> google.protobuf.Timestamp
+	3,  // 5: souk.orders.v1.OrderCanceled.items:type_name -> souk.orders.v1.Item
+	6,  // 6: souk.orders.v1.ReturnReceived.items:type_name -> souk.orders.v1.ReturnedItem
+	10, // 7: souk.orders.v1.ReturnReceived.received_at:type_name -> google.protobuf.Timestamp
+	9,  // 8: souk.orders.v1.OrderRefunded.amount:type_name -> souk.type.v1.Money
+	9,  // 9: souk.orders.v1.PaymentDue.amount:type_name -> souk.type.v1.Money
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_souk_orders_v1_events_proto_init() }
@@ -406,7 +855,7 @@ func file_souk_orders_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_orders_v1_events_proto_rawDesc), len(file_souk_orders_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

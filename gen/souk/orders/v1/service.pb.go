@@ -96,8 +96,10 @@ type Payment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The provider, "sandbox" when empty.
 	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
-	// The provider's token of the shopper's means of payment, at most 200 characters.
-	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	// The provider's token of the shopper's means of payment, at most 200 characters; not needed when credit pays all.
+	Token string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	// Store credit of the customer's wallet to use, at most the total; none when absent.
+	Credit        *v1.Money `protobuf:"bytes,3,opt,name=credit,proto3" json:"credit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -146,6 +148,1097 @@ func (x *Payment) GetToken() string {
 	return ""
 }
 
+func (x *Payment) GetCredit() *v1.Money {
+	if x != nil {
+		return x.Credit
+	}
+	return nil
+}
+
+// PlaceDeskOrderRequest is an order as the sales desk writes it.
+type PlaceDeskOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The customer, as users knows them: "17850".
+	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// 1 to 1,000; a SKU may repeat.
+	Lines []*DeskLine `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
+	// "web" when empty.
+	Channel string `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Must be the channel's; the channel's when empty.
+	Currency string `protobuf:"bytes,4,opt,name=currency,proto3" json:"currency,omitempty"`
+	// The address row it goes to; the customer's newest when empty.
+	AddressId string `protobuf:"bytes,5,opt,name=address_id,json=addressId,proto3" json:"address_id,omitempty"`
+	// How it goes; free when absent.
+	Shipping *DeskShipping `protobuf:"bytes,6,opt,name=shipping,proto3" json:"shipping,omitempty"`
+	// How it is paid.
+	Payment *Payment `protobuf:"bytes,7,opt,name=payment,proto3" json:"payment,omitempty"`
+	// Why a price differs from the list's, at most 200 characters; required when one does.
+	PriceReason string `protobuf:"bytes,8,opt,name=price_reason,json=priceReason,proto3" json:"price_reason,omitempty"`
+	// The merchant's own number of it, at most 64 characters: "536365".
+	Reference string `protobuf:"bytes,9,opt,name=reference,proto3" json:"reference,omitempty"`
+	// When the sale was made, by which views count it; now when absent, and never later than now.
+	SoldAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=sold_at,json=soldAt,proto3" json:"sold_at,omitempty"`
+	// Notes, at most 20 of 100 characters each.
+	Metadata map[string]string `protobuf:"bytes,11,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What was agreed; 409 price_changed when it comes to something else. Not checked when absent.
+	ExpectedTotal *v1.Money `protobuf:"bytes,12,opt,name=expected_total,json=expectedTotal,proto3" json:"expected_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceDeskOrderRequest) Reset() {
+	*x = PlaceDeskOrderRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceDeskOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceDeskOrderRequest) ProtoMessage() {}
+
+func (x *PlaceDeskOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceDeskOrderRequest.ProtoReflect.Descriptor instead.
+func (*PlaceDeskOrderRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PlaceDeskOrderRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *PlaceDeskOrderRequest) GetLines() []*DeskLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *PlaceDeskOrderRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *PlaceDeskOrderRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *PlaceDeskOrderRequest) GetAddressId() string {
+	if x != nil {
+		return x.AddressId
+	}
+	return ""
+}
+
+func (x *PlaceDeskOrderRequest) GetShipping() *DeskShipping {
+	if x != nil {
+		return x.Shipping
+	}
+	return nil
+}
+
+func (x *PlaceDeskOrderRequest) GetPayment() *Payment {
+	if x != nil {
+		return x.Payment
+	}
+	return nil
+}
+
+func (x *PlaceDeskOrderRequest) GetPriceReason() string {
+	if x != nil {
+		return x.PriceReason
+	}
+	return ""
+}
+
+func (x *PlaceDeskOrderRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *PlaceDeskOrderRequest) GetSoldAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SoldAt
+	}
+	return nil
+}
+
+func (x *PlaceDeskOrderRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *PlaceDeskOrderRequest) GetExpectedTotal() *v1.Money {
+	if x != nil {
+		return x.ExpectedTotal
+	}
+	return nil
+}
+
+// DeskLine is one line of a desk order.
+type DeskLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The SKU.
+	Sku string `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	// Pieces, 1 to 1,000,000.
+	Quantity int32 `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// A price a piece in place of the list's; the list's when absent.
+	UnitPrice     *v1.Money `protobuf:"bytes,3,opt,name=unit_price,json=unitPrice,proto3" json:"unit_price,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeskLine) Reset() {
+	*x = DeskLine{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeskLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeskLine) ProtoMessage() {}
+
+func (x *DeskLine) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeskLine.ProtoReflect.Descriptor instead.
+func (*DeskLine) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DeskLine) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *DeskLine) GetQuantity() int32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *DeskLine) GetUnitPrice() *v1.Money {
+	if x != nil {
+		return x.UnitPrice
+	}
+	return nil
+}
+
+// DeskShipping is how a desk order goes.
+type DeskShipping struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What people read, at most 100 characters.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it costs, before the channel's tax rule.
+	Price         *v1.Money `protobuf:"bytes,2,opt,name=price,proto3" json:"price,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeskShipping) Reset() {
+	*x = DeskShipping{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeskShipping) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeskShipping) ProtoMessage() {}
+
+func (x *DeskShipping) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeskShipping.ProtoReflect.Descriptor instead.
+func (*DeskShipping) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DeskShipping) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeskShipping) GetPrice() *v1.Money {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+// CancelOrderRequest calls an order off.
+type CancelOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "ord_…".
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// Why, at most 200 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOrderRequest) Reset() {
+	*x = CancelOrderRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOrderRequest) ProtoMessage() {}
+
+func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOrderRequest.ProtoReflect.Descriptor instead.
+func (*CancelOrderRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CancelOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *CancelOrderRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// CaptureOrderRequest takes money.
+type CaptureOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "ord_…".
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// How much; all that was not asked for yet when absent.
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why, at most 200 characters.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureOrderRequest) Reset() {
+	*x = CaptureOrderRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureOrderRequest) ProtoMessage() {}
+
+func (x *CaptureOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureOrderRequest.ProtoReflect.Descriptor instead.
+func (*CaptureOrderRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CaptureOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *CaptureOrderRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *CaptureOrderRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// OpenReturnRequest announces a return.
+type OpenReturnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "ord_…".
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// What comes back; everything that can when none.
+	Lines []*ReturnLine `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
+	// Why, at most 200 characters.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// It is here: received at once. Only staff may say so.
+	Received bool `protobuf:"varint,4,opt,name=received,proto3" json:"received,omitempty"`
+	// With received: what is given back in place of the lines' share, at most that. Only staff may say so.
+	Refund *v1.Money `protobuf:"bytes,5,opt,name=refund,proto3" json:"refund,omitempty"`
+	// With received: when it came; now when absent, and never later than now.
+	ReceivedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
+	// The merchant's own number of it, at most 64 characters: "C536379".
+	Reference     string `protobuf:"bytes,7,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenReturnRequest) Reset() {
+	*x = OpenReturnRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenReturnRequest) ProtoMessage() {}
+
+func (x *OpenReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenReturnRequest.ProtoReflect.Descriptor instead.
+func (*OpenReturnRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *OpenReturnRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *OpenReturnRequest) GetLines() []*ReturnLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *OpenReturnRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *OpenReturnRequest) GetReceived() bool {
+	if x != nil {
+		return x.Received
+	}
+	return false
+}
+
+func (x *OpenReturnRequest) GetRefund() *v1.Money {
+	if x != nil {
+		return x.Refund
+	}
+	return nil
+}
+
+func (x *OpenReturnRequest) GetReceivedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReceivedAt
+	}
+	return nil
+}
+
+func (x *OpenReturnRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+// ReturnLine is pieces of one line that come back.
+type ReturnLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The line's number in its order, from 1.
+	Line int32 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
+	// Pieces, 1 or more.
+	Quantity int32 `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// They cannot be sold again: written off in place of restocked.
+	WriteOff bool `protobuf:"varint,3,opt,name=write_off,json=writeOff,proto3" json:"write_off,omitempty"`
+	// The SKU, told by the room.
+	Sku string `protobuf:"bytes,4,opt,name=sku,proto3" json:"sku,omitempty"`
+	// The line's share of what is given back, told by the room.
+	Refund        *v1.Money `protobuf:"bytes,5,opt,name=refund,proto3" json:"refund,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnLine) Reset() {
+	*x = ReturnLine{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnLine) ProtoMessage() {}
+
+func (x *ReturnLine) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnLine.ProtoReflect.Descriptor instead.
+func (*ReturnLine) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReturnLine) GetLine() int32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *ReturnLine) GetQuantity() int32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *ReturnLine) GetWriteOff() bool {
+	if x != nil {
+		return x.WriteOff
+	}
+	return false
+}
+
+func (x *ReturnLine) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *ReturnLine) GetRefund() *v1.Money {
+	if x != nil {
+		return x.Refund
+	}
+	return nil
+}
+
+// ReceiveReturnRequest takes a return in.
+type ReceiveReturnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "ord_…".
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "ret_…".
+	ReturnId string `protobuf:"bytes,2,opt,name=return_id,json=returnId,proto3" json:"return_id,omitempty"`
+	// What came, when it is not what was announced; never more.
+	Lines []*ReturnLine `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	// What is given back in place of the lines' share, at most that.
+	Refund *v1.Money `protobuf:"bytes,4,opt,name=refund,proto3" json:"refund,omitempty"`
+	// When it came; now when absent, and never later than now.
+	ReceivedAt    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiveReturnRequest) Reset() {
+	*x = ReceiveReturnRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiveReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiveReturnRequest) ProtoMessage() {}
+
+func (x *ReceiveReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiveReturnRequest.ProtoReflect.Descriptor instead.
+func (*ReceiveReturnRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReceiveReturnRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ReceiveReturnRequest) GetReturnId() string {
+	if x != nil {
+		return x.ReturnId
+	}
+	return ""
+}
+
+func (x *ReceiveReturnRequest) GetLines() []*ReturnLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *ReceiveReturnRequest) GetRefund() *v1.Money {
+	if x != nil {
+		return x.Refund
+	}
+	return nil
+}
+
+func (x *ReceiveReturnRequest) GetReceivedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReceivedAt
+	}
+	return nil
+}
+
+// CloseReturnRequest gives a return up.
+type CloseReturnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "ord_…".
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "ret_…".
+	ReturnId string `protobuf:"bytes,2,opt,name=return_id,json=returnId,proto3" json:"return_id,omitempty"`
+	// Why, at most 200 characters.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseReturnRequest) Reset() {
+	*x = CloseReturnRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseReturnRequest) ProtoMessage() {}
+
+func (x *CloseReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseReturnRequest.ProtoReflect.Descriptor instead.
+func (*CloseReturnRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CloseReturnRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *CloseReturnRequest) GetReturnId() string {
+	if x != nil {
+		return x.ReturnId
+	}
+	return ""
+}
+
+func (x *CloseReturnRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Return is what comes or came back of an order.
+type Return struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "ret_…".
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The order.
+	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "open", "received" or "closed".
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// What comes or came back.
+	Lines []*ReturnLine `protobuf:"bytes,4,rep,name=lines,proto3" json:"lines,omitempty"`
+	// What is or will be given back.
+	Refund *v1.Money `protobuf:"bytes,5,opt,name=refund,proto3" json:"refund,omitempty"`
+	// The refund, once received; "" when nothing is given back.
+	RefundId string `protobuf:"bytes,6,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The merchant's own number of it.
+	Reference string `protobuf:"bytes,8,opt,name=reference,proto3" json:"reference,omitempty"`
+	// When it was announced.
+	OpenedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
+	// When it came.
+	ReceivedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
+	// The subject behind the order.
+	SubjectId     string `protobuf:"bytes,11,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Return) Reset() {
+	*x = Return{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Return) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Return) ProtoMessage() {}
+
+func (x *Return) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Return.ProtoReflect.Descriptor instead.
+func (*Return) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Return) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Return) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Return) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Return) GetLines() []*ReturnLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *Return) GetRefund() *v1.Money {
+	if x != nil {
+		return x.Refund
+	}
+	return nil
+}
+
+func (x *Return) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *Return) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Return) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *Return) GetOpenedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenedAt
+	}
+	return nil
+}
+
+func (x *Return) GetReceivedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReceivedAt
+	}
+	return nil
+}
+
+func (x *Return) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+// RefundOrderRequest gives money back.
+type RefundOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "ord_…".
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// More than nothing, at most what is refundable.
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why, at most 200 characters; required.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundOrderRequest) Reset() {
+	*x = RefundOrderRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundOrderRequest) ProtoMessage() {}
+
+func (x *RefundOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundOrderRequest.ProtoReflect.Descriptor instead.
+func (*RefundOrderRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RefundOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *RefundOrderRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *RefundOrderRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// OrderRefund is money given back.
+type OrderRefund struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "rfd_…".
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The order.
+	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "pending", "refunded" or "failed" (it is tried again).
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// How much.
+	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The return behind it, "" without one.
+	ReturnId string `protobuf:"bytes,5,opt,name=return_id,json=returnId,proto3" json:"return_id,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When it was asked for.
+	RequestedAt   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=requested_at,json=requestedAt,proto3" json:"requested_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderRefund) Reset() {
+	*x = OrderRefund{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderRefund) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderRefund) ProtoMessage() {}
+
+func (x *OrderRefund) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderRefund.ProtoReflect.Descriptor instead.
+func (*OrderRefund) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *OrderRefund) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *OrderRefund) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *OrderRefund) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *OrderRefund) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *OrderRefund) GetReturnId() string {
+	if x != nil {
+		return x.ReturnId
+	}
+	return ""
+}
+
+func (x *OrderRefund) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *OrderRefund) GetRequestedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RequestedAt
+	}
+	return nil
+}
+
+// OrderCapture is money taken.
+type OrderCapture struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "cap_…".
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// "pending", "captured" or "failed" (payment is due; it is tried again).
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// How much.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why it failed.
+	FailureCode   string `protobuf:"bytes,4,opt,name=failure_code,json=failureCode,proto3" json:"failure_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderCapture) Reset() {
+	*x = OrderCapture{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderCapture) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderCapture) ProtoMessage() {}
+
+func (x *OrderCapture) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderCapture.ProtoReflect.Descriptor instead.
+func (*OrderCapture) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *OrderCapture) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *OrderCapture) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *OrderCapture) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *OrderCapture) GetFailureCode() string {
+	if x != nil {
+		return x.FailureCode
+	}
+	return ""
+}
+
 // Order is an order as its owner and staff see it.
 type Order struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -153,7 +1246,8 @@ type Order struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Bearer token of this order; only in the answer to its checkout.
 	Token string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
-	// "pending" while undecided, "confirmed" or "rejected".
+	// "pending" while undecided, "confirmed", "rejected"; "canceling" while a cancellation is undecided, "canceled" when nothing
+	// of it is delivered.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// Sales channel.
 	Channel string `protobuf:"bytes,4,opt,name=channel,proto3" json:"channel,omitempty"`
@@ -165,7 +1259,8 @@ type Order struct {
 	Totals *OrderTotals `protobuf:"bytes,7,opt,name=totals,proto3" json:"totals,omitempty"`
 	// How it goes.
 	Shipping *OrderShipping `protobuf:"bytes,8,opt,name=shipping,proto3" json:"shipping,omitempty"`
-	// "none", "unknown", "authorized", "declined" or "voided".
+	// "none", "unknown", "authorized", "declined" or "voided"; then "partly_captured", "captured", "payment_due" when goods have
+	// left and their money could not be taken, "partly_refunded", "refunded".
 	PaymentState string `protobuf:"bytes,9,opt,name=payment_state,json=paymentState,proto3" json:"payment_state,omitempty"`
 	// Why it was rejected: a code and a sentence.
 	Rejection *Rejection `protobuf:"bytes,10,opt,name=rejection,proto3" json:"rejection,omitempty"`
@@ -180,14 +1275,36 @@ type Order struct {
 	// When it was confirmed or rejected.
 	DecidedAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`
 	// Notes taken over from the cart.
-	Metadata      map[string]string `protobuf:"bytes,16,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,16,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// "none", "partly_dispatched", "dispatched", "partly_returned" or "returned".
+	FulfilmentState string `protobuf:"bytes,17,opt,name=fulfilment_state,json=fulfilmentState,proto3" json:"fulfilment_state,omitempty"`
+	// Of the total, paid by store credit.
+	Credit *v1.Money `protobuf:"bytes,18,opt,name=credit,proto3" json:"credit,omitempty"`
+	// Taken so far.
+	Captured *v1.Money `protobuf:"bytes,19,opt,name=captured,proto3" json:"captured,omitempty"`
+	// Given back so far.
+	Refunded *v1.Money `protobuf:"bytes,20,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	// The takings, oldest first.
+	Captures []*OrderCapture `protobuf:"bytes,21,rep,name=captures,proto3" json:"captures,omitempty"`
+	// The givings back, oldest first.
+	Refunds []*OrderRefund `protobuf:"bytes,22,rep,name=refunds,proto3" json:"refunds,omitempty"`
+	// What comes or came back, oldest first.
+	Returns []*Return `protobuf:"bytes,23,rep,name=returns,proto3" json:"returns,omitempty"`
+	// The merchant's own number of it.
+	Reference string `protobuf:"bytes,24,opt,name=reference,proto3" json:"reference,omitempty"`
+	// When the sale was made, by which views count it.
+	SoldAt *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=sold_at,json=soldAt,proto3" json:"sold_at,omitempty"`
+	// The country it goes to, for tax.
+	Country string `protobuf:"bytes,26,opt,name=country,proto3" json:"country,omitempty"`
+	// Why it was or could not be canceled: "requested", "already_dispatched"; "" when nobody asked.
+	Cancellation  string `protobuf:"bytes,27,opt,name=cancellation,proto3" json:"cancellation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[2]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -199,7 +1316,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[2]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -212,7 +1329,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{2}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Order) GetId() string {
@@ -327,6 +1444,83 @@ func (x *Order) GetMetadata() map[string]string {
 	return nil
 }
 
+func (x *Order) GetFulfilmentState() string {
+	if x != nil {
+		return x.FulfilmentState
+	}
+	return ""
+}
+
+func (x *Order) GetCredit() *v1.Money {
+	if x != nil {
+		return x.Credit
+	}
+	return nil
+}
+
+func (x *Order) GetCaptured() *v1.Money {
+	if x != nil {
+		return x.Captured
+	}
+	return nil
+}
+
+func (x *Order) GetRefunded() *v1.Money {
+	if x != nil {
+		return x.Refunded
+	}
+	return nil
+}
+
+func (x *Order) GetCaptures() []*OrderCapture {
+	if x != nil {
+		return x.Captures
+	}
+	return nil
+}
+
+func (x *Order) GetRefunds() []*OrderRefund {
+	if x != nil {
+		return x.Refunds
+	}
+	return nil
+}
+
+func (x *Order) GetReturns() []*Return {
+	if x != nil {
+		return x.Returns
+	}
+	return nil
+}
+
+func (x *Order) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *Order) GetSoldAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SoldAt
+	}
+	return nil
+}
+
+func (x *Order) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *Order) GetCancellation() string {
+	if x != nil {
+		return x.Cancellation
+	}
+	return ""
+}
+
 // OrderLine is one line, frozen at placement.
 type OrderLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -347,14 +1541,26 @@ type OrderLine struct {
 	// What the line adds to the total.
 	Total *v1.Money `protobuf:"bytes,8,opt,name=total,proto3" json:"total,omitempty"`
 	// The rate used, "0.2".
-	TaxRate       string `protobuf:"bytes,9,opt,name=tax_rate,json=taxRate,proto3" json:"tax_rate,omitempty"`
+	TaxRate string `protobuf:"bytes,9,opt,name=tax_rate,json=taxRate,proto3" json:"tax_rate,omitempty"`
+	// Its number in the order, from 1.
+	Number int32 `protobuf:"varint,10,opt,name=number,proto3" json:"number,omitempty"`
+	// Pieces that have left.
+	Dispatched int32 `protobuf:"varint,11,opt,name=dispatched,proto3" json:"dispatched,omitempty"`
+	// Pieces that never will, because the order was canceled.
+	Canceled int32 `protobuf:"varint,12,opt,name=canceled,proto3" json:"canceled,omitempty"`
+	// Pieces that are announced to come back.
+	Returning int32 `protobuf:"varint,13,opt,name=returning,proto3" json:"returning,omitempty"`
+	// Pieces that came back.
+	Returned int32 `protobuf:"varint,14,opt,name=returned,proto3" json:"returned,omitempty"`
+	// What the list said, when the sales desk set another price.
+	ListPrice     *v1.Money `protobuf:"bytes,15,opt,name=list_price,json=listPrice,proto3" json:"list_price,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrderLine) Reset() {
 	*x = OrderLine{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[3]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -366,7 +1572,7 @@ func (x *OrderLine) String() string {
 func (*OrderLine) ProtoMessage() {}
 
 func (x *OrderLine) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[3]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -379,7 +1585,7 @@ func (x *OrderLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderLine.ProtoReflect.Descriptor instead.
 func (*OrderLine) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{3}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *OrderLine) GetSku() string {
@@ -445,6 +1651,48 @@ func (x *OrderLine) GetTaxRate() string {
 	return ""
 }
 
+func (x *OrderLine) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *OrderLine) GetDispatched() int32 {
+	if x != nil {
+		return x.Dispatched
+	}
+	return 0
+}
+
+func (x *OrderLine) GetCanceled() int32 {
+	if x != nil {
+		return x.Canceled
+	}
+	return 0
+}
+
+func (x *OrderLine) GetReturning() int32 {
+	if x != nil {
+		return x.Returning
+	}
+	return 0
+}
+
+func (x *OrderLine) GetReturned() int32 {
+	if x != nil {
+		return x.Returned
+	}
+	return 0
+}
+
+func (x *OrderLine) GetListPrice() *v1.Money {
+	if x != nil {
+		return x.ListPrice
+	}
+	return nil
+}
+
 // OrderTotals are frozen at placement: items + shipping + tax − discount = total; tax is contained, not added, when tax_inclusive.
 type OrderTotals struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -466,7 +1714,7 @@ type OrderTotals struct {
 
 func (x *OrderTotals) Reset() {
 	*x = OrderTotals{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[4]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -478,7 +1726,7 @@ func (x *OrderTotals) String() string {
 func (*OrderTotals) ProtoMessage() {}
 
 func (x *OrderTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[4]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -491,7 +1739,7 @@ func (x *OrderTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderTotals.ProtoReflect.Descriptor instead.
 func (*OrderTotals) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{4}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *OrderTotals) GetItems() *v1.Money {
@@ -553,7 +1801,7 @@ type OrderShipping struct {
 
 func (x *OrderShipping) Reset() {
 	*x = OrderShipping{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[5]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -565,7 +1813,7 @@ func (x *OrderShipping) String() string {
 func (*OrderShipping) ProtoMessage() {}
 
 func (x *OrderShipping) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[5]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -578,7 +1826,7 @@ func (x *OrderShipping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderShipping.ProtoReflect.Descriptor instead.
 func (*OrderShipping) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{5}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OrderShipping) GetOptionId() string {
@@ -612,7 +1860,7 @@ func (x *OrderShipping) GetTax() *v1.Money {
 // Rejection says why an order was rejected.
 type Rejection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "sold_out", "payment_declined", "payment_unresolved".
+	// "sold_out", "payment_declined", "payment_unresolved", "insufficient_credit", "canceled".
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// For a person.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
@@ -624,7 +1872,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[6]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +1884,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[6]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +1897,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{6}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Rejection) GetCode() string {
@@ -684,7 +1932,7 @@ type GetOrderRequest struct {
 
 func (x *GetOrderRequest) Reset() {
 	*x = GetOrderRequest{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[7]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -696,7 +1944,7 @@ func (x *GetOrderRequest) String() string {
 func (*GetOrderRequest) ProtoMessage() {}
 
 func (x *GetOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[7]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -709,7 +1957,7 @@ func (x *GetOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrderRequest.ProtoReflect.Descriptor instead.
 func (*GetOrderRequest) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{7}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetOrderRequest) GetOrderId() string {
@@ -726,17 +1974,29 @@ type ListOrdersRequest struct {
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The cursor of the page before.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// "pending", "confirmed" or "rejected"; all when empty.
+	// "pending", "confirmed", "canceling", "canceled" or "rejected"; all when empty.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// Only this subject's.
-	SubjectId     string `protobuf:"bytes,4,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	SubjectId string `protobuf:"bytes,4,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// Only those that go to this country, "GB".
+	Country string `protobuf:"bytes,5,opt,name=country,proto3" json:"country,omitempty"`
+	// Only those of this day on, "2011-07-31", in the shop's zone.
+	Since string `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// Only up to and with this day.
+	Until string `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`
+	// Only those in this payment state, "payment_due".
+	PaymentState string `protobuf:"bytes,8,opt,name=payment_state,json=paymentState,proto3" json:"payment_state,omitempty"`
+	// Only those in this fulfilment state, "none".
+	FulfilmentState string `protobuf:"bytes,9,opt,name=fulfilment_state,json=fulfilmentState,proto3" json:"fulfilment_state,omitempty"`
+	// Only the one with this number of the merchant's own.
+	Reference     string `protobuf:"bytes,10,opt,name=reference,proto3" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListOrdersRequest) Reset() {
 	*x = ListOrdersRequest{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[8]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +2008,7 @@ func (x *ListOrdersRequest) String() string {
 func (*ListOrdersRequest) ProtoMessage() {}
 
 func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[8]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +2021,7 @@ func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrdersRequest.ProtoReflect.Descriptor instead.
 func (*ListOrdersRequest) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{8}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListOrdersRequest) GetPageSize() int32 {
@@ -792,10 +2052,52 @@ func (x *ListOrdersRequest) GetSubjectId() string {
 	return ""
 }
 
+func (x *ListOrdersRequest) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *ListOrdersRequest) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *ListOrdersRequest) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
+func (x *ListOrdersRequest) GetPaymentState() string {
+	if x != nil {
+		return x.PaymentState
+	}
+	return ""
+}
+
+func (x *ListOrdersRequest) GetFulfilmentState() string {
+	if x != nil {
+		return x.FulfilmentState
+	}
+	return ""
+}
+
+func (x *ListOrdersRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
 // ListOrdersResponse is one page.
 type ListOrdersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Newest first.
+	// Newest sale first.
 	Orders []*OrderSummary `protobuf:"bytes,1,rep,name=orders,proto3" json:"orders,omitempty"`
 	// The cursor of the next page; empty at the end.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -805,7 +2107,7 @@ type ListOrdersResponse struct {
 
 func (x *ListOrdersResponse) Reset() {
 	*x = ListOrdersResponse{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[9]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +2119,7 @@ func (x *ListOrdersResponse) String() string {
 func (*ListOrdersResponse) ProtoMessage() {}
 
 func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[9]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +2132,7 @@ func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrdersResponse.ProtoReflect.Descriptor instead.
 func (*ListOrdersResponse) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{9}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListOrdersResponse) GetOrders() []*OrderSummary {
@@ -852,7 +2154,7 @@ type OrderSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "ord_…".
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// "pending", "confirmed" or "rejected".
+	// "pending", "confirmed", "canceling", "canceled" or "rejected".
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// What is paid.
 	Total *v1.Money `protobuf:"bytes,3,opt,name=total,proto3" json:"total,omitempty"`
@@ -861,14 +2163,30 @@ type OrderSummary struct {
 	// When it was placed.
 	PlacedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=placed_at,json=placedAt,proto3" json:"placed_at,omitempty"`
 	// The subject behind it.
-	SubjectId     string `protobuf:"bytes,6,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	SubjectId string `protobuf:"bytes,6,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// The merchant's own number of it.
+	Reference string `protobuf:"bytes,7,opt,name=reference,proto3" json:"reference,omitempty"`
+	// The day of the sale in the shop's zone, "2011-07-31".
+	Day string `protobuf:"bytes,8,opt,name=day,proto3" json:"day,omitempty"`
+	// The country it goes to.
+	Country string `protobuf:"bytes,9,opt,name=country,proto3" json:"country,omitempty"`
+	// As in Order.
+	PaymentState string `protobuf:"bytes,10,opt,name=payment_state,json=paymentState,proto3" json:"payment_state,omitempty"`
+	// As in Order.
+	FulfilmentState string `protobuf:"bytes,11,opt,name=fulfilment_state,json=fulfilmentState,proto3" json:"fulfilment_state,omitempty"`
+	// Taken so far.
+	Captured *v1.Money `protobuf:"bytes,12,opt,name=captured,proto3" json:"captured,omitempty"`
+	// Given back so far.
+	Refunded *v1.Money `protobuf:"bytes,13,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	// Why it was rejected, "" unless it was.
+	Rejection     string `protobuf:"bytes,14,opt,name=rejection,proto3" json:"rejection,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrderSummary) Reset() {
 	*x = OrderSummary{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[10]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +2198,7 @@ func (x *OrderSummary) String() string {
 func (*OrderSummary) ProtoMessage() {}
 
 func (x *OrderSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[10]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +2211,7 @@ func (x *OrderSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderSummary.ProtoReflect.Descriptor instead.
 func (*OrderSummary) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{10}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *OrderSummary) GetId() string {
@@ -938,6 +2256,838 @@ func (x *OrderSummary) GetSubjectId() string {
 	return ""
 }
 
+func (x *OrderSummary) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *OrderSummary) GetDay() string {
+	if x != nil {
+		return x.Day
+	}
+	return ""
+}
+
+func (x *OrderSummary) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *OrderSummary) GetPaymentState() string {
+	if x != nil {
+		return x.PaymentState
+	}
+	return ""
+}
+
+func (x *OrderSummary) GetFulfilmentState() string {
+	if x != nil {
+		return x.FulfilmentState
+	}
+	return ""
+}
+
+func (x *OrderSummary) GetCaptured() *v1.Money {
+	if x != nil {
+		return x.Captured
+	}
+	return nil
+}
+
+func (x *OrderSummary) GetRefunded() *v1.Money {
+	if x != nil {
+		return x.Refunded
+	}
+	return nil
+}
+
+func (x *OrderSummary) GetRejection() string {
+	if x != nil {
+		return x.Rejection
+	}
+	return ""
+}
+
+// ListReturnsRequest selects a page.
+type ListReturnsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 100; 20 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// "open", "received" or "closed"; all when empty.
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// Only this subject's.
+	SubjectId string `protobuf:"bytes,4,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// Only those with this number of the merchant's own.
+	Reference     string `protobuf:"bytes,5,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReturnsRequest) Reset() {
+	*x = ListReturnsRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReturnsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReturnsRequest) ProtoMessage() {}
+
+func (x *ListReturnsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReturnsRequest.ProtoReflect.Descriptor instead.
+func (*ListReturnsRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListReturnsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListReturnsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListReturnsRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *ListReturnsRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *ListReturnsRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+// ListReturnsResponse is one page.
+type ListReturnsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest first.
+	Returns []*Return `protobuf:"bytes,1,rep,name=returns,proto3" json:"returns,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReturnsResponse) Reset() {
+	*x = ListReturnsResponse{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReturnsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReturnsResponse) ProtoMessage() {}
+
+func (x *ListReturnsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReturnsResponse.ProtoReflect.Descriptor instead.
+func (*ListReturnsResponse) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListReturnsResponse) GetReturns() []*Return {
+	if x != nil {
+		return x.Returns
+	}
+	return nil
+}
+
+func (x *ListReturnsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ListOrderLinesRequest selects a page.
+type ListOrderLinesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Orders a page, 1 to 100; 20 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// As in ListOrders.
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// Only this subject's.
+	SubjectId string `protobuf:"bytes,4,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// Only those that go to this country, "GB".
+	Country string `protobuf:"bytes,5,opt,name=country,proto3" json:"country,omitempty"`
+	// Only those of this day on, "2011-07-31", in the shop's zone.
+	Since string `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// Only up to and with this day.
+	Until         string `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrderLinesRequest) Reset() {
+	*x = ListOrderLinesRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrderLinesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrderLinesRequest) ProtoMessage() {}
+
+func (x *ListOrderLinesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrderLinesRequest.ProtoReflect.Descriptor instead.
+func (*ListOrderLinesRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListOrderLinesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListOrderLinesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListOrderLinesRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *ListOrderLinesRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *ListOrderLinesRequest) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *ListOrderLinesRequest) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *ListOrderLinesRequest) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
+// ListOrderLinesResponse is one page.
+type ListOrderLinesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By order, newest sale first, then by number.
+	Lines []*ExportedLine `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrderLinesResponse) Reset() {
+	*x = ListOrderLinesResponse{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrderLinesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrderLinesResponse) ProtoMessage() {}
+
+func (x *ListOrderLinesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrderLinesResponse.ProtoReflect.Descriptor instead.
+func (*ListOrderLinesResponse) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListOrderLinesResponse) GetLines() []*ExportedLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *ListOrderLinesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ExportedLine is a line of an order with what a spreadsheet wants beside it.
+type ExportedLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "ord_…".
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The merchant's own number of the order.
+	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	// As in Order.
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// The day of the sale in the shop's zone.
+	Day string `protobuf:"bytes,4,opt,name=day,proto3" json:"day,omitempty"`
+	// The subject behind the order.
+	SubjectId string `protobuf:"bytes,5,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// The country it goes to.
+	Country string `protobuf:"bytes,6,opt,name=country,proto3" json:"country,omitempty"`
+	// The line.
+	Line          *OrderLine `protobuf:"bytes,7,opt,name=line,proto3" json:"line,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportedLine) Reset() {
+	*x = ExportedLine{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportedLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportedLine) ProtoMessage() {}
+
+func (x *ExportedLine) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportedLine.ProtoReflect.Descriptor instead.
+func (*ExportedLine) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ExportedLine) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ExportedLine) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *ExportedLine) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *ExportedLine) GetDay() string {
+	if x != nil {
+		return x.Day
+	}
+	return ""
+}
+
+func (x *ExportedLine) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *ExportedLine) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *ExportedLine) GetLine() *OrderLine {
+	if x != nil {
+		return x.Line
+	}
+	return nil
+}
+
+// ListSalesRequest selects a page.
+type ListSalesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 500; 100 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only of this day on, "2011-07-31", in the shop's zone.
+	Since string `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// Only up to and with this day.
+	Until string `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	// Only this SKU's.
+	Sku           string `protobuf:"bytes,5,opt,name=sku,proto3" json:"sku,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSalesRequest) Reset() {
+	*x = ListSalesRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSalesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSalesRequest) ProtoMessage() {}
+
+func (x *ListSalesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSalesRequest.ProtoReflect.Descriptor instead.
+func (*ListSalesRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListSalesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSalesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListSalesRequest) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *ListSalesRequest) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
+func (x *ListSalesRequest) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+// ListDailySalesRequest selects a page.
+type ListDailySalesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 500; 100 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only of this day on, "2011-07-31", in the shop's zone.
+	Since string `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// Only up to and with this day.
+	Until         string `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDailySalesRequest) Reset() {
+	*x = ListDailySalesRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDailySalesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDailySalesRequest) ProtoMessage() {}
+
+func (x *ListDailySalesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDailySalesRequest.ProtoReflect.Descriptor instead.
+func (*ListDailySalesRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListDailySalesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDailySalesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListDailySalesRequest) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *ListDailySalesRequest) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
+// ListProductSalesRequest selects a page.
+type ListProductSalesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 500; 100 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only this SKU's.
+	Sku           string `protobuf:"bytes,3,opt,name=sku,proto3" json:"sku,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProductSalesRequest) Reset() {
+	*x = ListProductSalesRequest{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProductSalesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProductSalesRequest) ProtoMessage() {}
+
+func (x *ListProductSalesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProductSalesRequest.ProtoReflect.Descriptor instead.
+func (*ListProductSalesRequest) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ListProductSalesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListProductSalesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListProductSalesRequest) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+// ListSalesResponse is one page.
+type ListSalesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rows.
+	Sales []*SalesRow `protobuf:"bytes,1,rep,name=sales,proto3" json:"sales,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSalesResponse) Reset() {
+	*x = ListSalesResponse{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSalesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSalesResponse) ProtoMessage() {}
+
+func (x *ListSalesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSalesResponse.ProtoReflect.Descriptor instead.
+func (*ListSalesResponse) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ListSalesResponse) GetSales() []*SalesRow {
+	if x != nil {
+		return x.Sales
+	}
+	return nil
+}
+
+func (x *ListSalesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// SalesRow is what was sold and came back. A sale counts on the day of its order, a return on the day on which it came, a
+// cancellation takes the sale back on its own day.
+type SalesRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The day in the shop's zone; "" in sales by product.
+	Day string `protobuf:"bytes,1,opt,name=day,proto3" json:"day,omitempty"`
+	// The SKU; "" in sales by day.
+	Sku string `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
+	// Orders behind the sales.
+	Orders int32 `protobuf:"varint,3,opt,name=orders,proto3" json:"orders,omitempty"`
+	// Pieces sold, canceled ones taken off.
+	Sold int32 `protobuf:"varint,4,opt,name=sold,proto3" json:"sold,omitempty"`
+	// What they came to, without shipping.
+	Revenue *v1.Money `protobuf:"bytes,5,opt,name=revenue,proto3" json:"revenue,omitempty"`
+	// Pieces that came back.
+	Returned int32 `protobuf:"varint,6,opt,name=returned,proto3" json:"returned,omitempty"`
+	// What was to be given back for them.
+	Refunds *v1.Money `protobuf:"bytes,7,opt,name=refunds,proto3" json:"refunds,omitempty"`
+	// Revenue less refunds.
+	Net           *v1.Money `protobuf:"bytes,8,opt,name=net,proto3" json:"net,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SalesRow) Reset() {
+	*x = SalesRow{}
+	mi := &file_souk_orders_v1_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SalesRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SalesRow) ProtoMessage() {}
+
+func (x *SalesRow) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_orders_v1_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SalesRow.ProtoReflect.Descriptor instead.
+func (*SalesRow) Descriptor() ([]byte, []int) {
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SalesRow) GetDay() string {
+	if x != nil {
+		return x.Day
+	}
+	return ""
+}
+
+func (x *SalesRow) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *SalesRow) GetOrders() int32 {
+	if x != nil {
+		return x.Orders
+	}
+	return 0
+}
+
+func (x *SalesRow) GetSold() int32 {
+	if x != nil {
+		return x.Sold
+	}
+	return 0
+}
+
+func (x *SalesRow) GetRevenue() *v1.Money {
+	if x != nil {
+		return x.Revenue
+	}
+	return nil
+}
+
+func (x *SalesRow) GetReturned() int32 {
+	if x != nil {
+		return x.Returned
+	}
+	return 0
+}
+
+func (x *SalesRow) GetRefunds() *v1.Money {
+	if x != nil {
+		return x.Refunds
+	}
+	return nil
+}
+
+func (x *SalesRow) GetNet() *v1.Money {
+	if x != nil {
+		return x.Net
+	}
+	return nil
+}
+
 // GetHistoryRequest names an order.
 type GetHistoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -949,7 +3099,7 @@ type GetHistoryRequest struct {
 
 func (x *GetHistoryRequest) Reset() {
 	*x = GetHistoryRequest{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[11]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +3111,7 @@ func (x *GetHistoryRequest) String() string {
 func (*GetHistoryRequest) ProtoMessage() {}
 
 func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[11]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +3124,7 @@ func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{11}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetHistoryRequest) GetOrderId() string {
@@ -995,7 +3145,7 @@ type GetHistoryResponse struct {
 
 func (x *GetHistoryResponse) Reset() {
 	*x = GetHistoryResponse{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[12]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +3157,7 @@ func (x *GetHistoryResponse) String() string {
 func (*GetHistoryResponse) ProtoMessage() {}
 
 func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[12]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +3170,7 @@ func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{12}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetHistoryResponse) GetEntries() []*HistoryEntry {
@@ -1053,7 +3203,7 @@ type HistoryEntry struct {
 
 func (x *HistoryEntry) Reset() {
 	*x = HistoryEntry{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[13]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +3215,7 @@ func (x *HistoryEntry) String() string {
 func (*HistoryEntry) ProtoMessage() {}
 
 func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[13]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +3228,7 @@ func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryEntry.ProtoReflect.Descriptor instead.
 func (*HistoryEntry) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{13}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *HistoryEntry) GetType() string {
@@ -1145,7 +3295,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[14]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +3307,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[14]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +3320,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{14}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListRunsRequest) GetPageSize() int32 {
@@ -1207,7 +3357,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[15]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +3369,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[15]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +3382,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{15}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListRunsResponse) GetRuns() []*Run {
@@ -1260,7 +3410,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[16]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +3422,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[16]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +3435,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{16}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetRunRequest) GetRunId() string {
@@ -1324,7 +3474,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[17]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +3486,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[17]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +3499,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{17}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Run) GetId() string {
@@ -1439,7 +3589,7 @@ type RunAudit struct {
 
 func (x *RunAudit) Reset() {
 	*x = RunAudit{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[18]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1451,7 +3601,7 @@ func (x *RunAudit) String() string {
 func (*RunAudit) ProtoMessage() {}
 
 func (x *RunAudit) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[18]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1464,7 +3614,7 @@ func (x *RunAudit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunAudit.ProtoReflect.Descriptor instead.
 func (*RunAudit) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{18}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RunAudit) GetAction() string {
@@ -1510,7 +3660,7 @@ type ResolveRunRequest struct {
 
 func (x *ResolveRunRequest) Reset() {
 	*x = ResolveRunRequest{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[19]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1522,7 +3672,7 @@ func (x *ResolveRunRequest) String() string {
 func (*ResolveRunRequest) ProtoMessage() {}
 
 func (x *ResolveRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[19]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1535,7 +3685,7 @@ func (x *ResolveRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRunRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRunRequest) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{19}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ResolveRunRequest) GetRunId() string {
@@ -1572,7 +3722,7 @@ type ListFactsRequest struct {
 
 func (x *ListFactsRequest) Reset() {
 	*x = ListFactsRequest{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[20]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +3734,7 @@ func (x *ListFactsRequest) String() string {
 func (*ListFactsRequest) ProtoMessage() {}
 
 func (x *ListFactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[20]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +3747,7 @@ func (x *ListFactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFactsRequest.ProtoReflect.Descriptor instead.
 func (*ListFactsRequest) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{20}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListFactsRequest) GetPageSize() int32 {
@@ -1627,7 +3777,7 @@ type ListFactsResponse struct {
 
 func (x *ListFactsResponse) Reset() {
 	*x = ListFactsResponse{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[21]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1639,7 +3789,7 @@ func (x *ListFactsResponse) String() string {
 func (*ListFactsResponse) ProtoMessage() {}
 
 func (x *ListFactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[21]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1652,7 +3802,7 @@ func (x *ListFactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFactsResponse.ProtoReflect.Descriptor instead.
 func (*ListFactsResponse) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{21}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListFactsResponse) GetOrders() []*OrderFact {
@@ -1674,7 +3824,7 @@ type OrderFact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The order.
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
-	// "pending", "confirmed" or "rejected".
+	// As in Order.
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// Its run: "running", "compensating", "parked", "done", "abandoned" or "" without one.
 	RunState string `protobuf:"bytes,3,opt,name=run_state,json=runState,proto3" json:"run_state,omitempty"`
@@ -1685,14 +3835,28 @@ type OrderFact struct {
 	// The intent that paid it, "" before.
 	IntentId string `protobuf:"bytes,6,opt,name=intent_id,json=intentId,proto3" json:"intent_id,omitempty"`
 	// When it was placed.
-	PlacedAt      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=placed_at,json=placedAt,proto3" json:"placed_at,omitempty"`
+	PlacedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=placed_at,json=placedAt,proto3" json:"placed_at,omitempty"`
+	// Of the total, store credit.
+	Credit *v1.Money `protobuf:"bytes,8,opt,name=credit,proto3" json:"credit,omitempty"`
+	// Taken so far, as the order knows.
+	Captured *v1.Money `protobuf:"bytes,9,opt,name=captured,proto3" json:"captured,omitempty"`
+	// Given back so far, as the order knows.
+	Refunded *v1.Money `protobuf:"bytes,10,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	// SKU to pieces that have left.
+	Dispatched map[string]int32 `protobuf:"bytes,11,rep,name=dispatched,proto3" json:"dispatched,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// SKU to pieces that came back.
+	Returned map[string]int32 `protobuf:"bytes,12,rep,name=returned,proto3" json:"returned,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// SKU to pieces that were canceled.
+	Canceled map[string]int32 `protobuf:"bytes,13,rep,name=canceled,proto3" json:"canceled,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Something of its after-sale is under way.
+	Unsettled     bool `protobuf:"varint,14,opt,name=unsettled,proto3" json:"unsettled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrderFact) Reset() {
 	*x = OrderFact{}
-	mi := &file_souk_orders_v1_service_proto_msgTypes[22]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1704,7 +3868,7 @@ func (x *OrderFact) String() string {
 func (*OrderFact) ProtoMessage() {}
 
 func (x *OrderFact) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_orders_v1_service_proto_msgTypes[22]
+	mi := &file_souk_orders_v1_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1717,7 +3881,7 @@ func (x *OrderFact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFact.ProtoReflect.Descriptor instead.
 func (*OrderFact) Descriptor() ([]byte, []int) {
-	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{22}
+	return file_souk_orders_v1_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *OrderFact) GetOrderId() string {
@@ -1769,6 +3933,55 @@ func (x *OrderFact) GetPlacedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *OrderFact) GetCredit() *v1.Money {
+	if x != nil {
+		return x.Credit
+	}
+	return nil
+}
+
+func (x *OrderFact) GetCaptured() *v1.Money {
+	if x != nil {
+		return x.Captured
+	}
+	return nil
+}
+
+func (x *OrderFact) GetRefunded() *v1.Money {
+	if x != nil {
+		return x.Refunded
+	}
+	return nil
+}
+
+func (x *OrderFact) GetDispatched() map[string]int32 {
+	if x != nil {
+		return x.Dispatched
+	}
+	return nil
+}
+
+func (x *OrderFact) GetReturned() map[string]int32 {
+	if x != nil {
+		return x.Returned
+	}
+	return nil
+}
+
+func (x *OrderFact) GetCanceled() map[string]int32 {
+	if x != nil {
+		return x.Canceled
+	}
+	return nil
+}
+
+func (x *OrderFact) GetUnsettled() bool {
+	if x != nil {
+		return x.Unsettled
+	}
+	return false
+}
+
 var File_souk_orders_v1_service_proto protoreflect.FileDescriptor
 
 const file_souk_orders_v1_service_proto_rawDesc = "" +
@@ -1777,10 +3990,104 @@ const file_souk_orders_v1_service_proto_rawDesc = "" +
 	"\x0fCheckoutRequest\x12\x17\n" +
 	"\acart_id\x18\x01 \x01(\tR\x06cartId\x12:\n" +
 	"\x0eexpected_total\x18\x02 \x01(\v2\x13.souk.type.v1.MoneyR\rexpectedTotal\x121\n" +
-	"\apayment\x18\x03 \x01(\v2\x17.souk.orders.v1.PaymentR\apayment\";\n" +
+	"\apayment\x18\x03 \x01(\v2\x17.souk.orders.v1.PaymentR\apayment\"h\n" +
 	"\aPayment\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token\"\xe4\x05\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\x12+\n" +
+	"\x06credit\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x06credit\"\xe8\x04\n" +
+	"\x15PlaceDeskOrderRequest\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12.\n" +
+	"\x05lines\x18\x02 \x03(\v2\x18.souk.orders.v1.DeskLineR\x05lines\x12\x18\n" +
+	"\achannel\x18\x03 \x01(\tR\achannel\x12\x1a\n" +
+	"\bcurrency\x18\x04 \x01(\tR\bcurrency\x12\x1d\n" +
+	"\n" +
+	"address_id\x18\x05 \x01(\tR\taddressId\x128\n" +
+	"\bshipping\x18\x06 \x01(\v2\x1c.souk.orders.v1.DeskShippingR\bshipping\x121\n" +
+	"\apayment\x18\a \x01(\v2\x17.souk.orders.v1.PaymentR\apayment\x12!\n" +
+	"\fprice_reason\x18\b \x01(\tR\vpriceReason\x12\x1c\n" +
+	"\treference\x18\t \x01(\tR\treference\x123\n" +
+	"\asold_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x06soldAt\x12O\n" +
+	"\bmetadata\x18\v \x03(\v23.souk.orders.v1.PlaceDeskOrderRequest.MetadataEntryR\bmetadata\x12:\n" +
+	"\x0eexpected_total\x18\f \x01(\v2\x13.souk.type.v1.MoneyR\rexpectedTotal\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"l\n" +
+	"\bDeskLine\x12\x10\n" +
+	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1a\n" +
+	"\bquantity\x18\x02 \x01(\x05R\bquantity\x122\n" +
+	"\n" +
+	"unit_price\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\tunitPrice\"M\n" +
+	"\fDeskShipping\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
+	"\x05price\x18\x02 \x01(\v2\x13.souk.type.v1.MoneyR\x05price\"G\n" +
+	"\x12CancelOrderRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"u\n" +
+	"\x13CaptureOrderRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12+\n" +
+	"\x06amount\x18\x02 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x9c\x02\n" +
+	"\x11OpenReturnRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x120\n" +
+	"\x05lines\x18\x02 \x03(\v2\x1a.souk.orders.v1.ReturnLineR\x05lines\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\breceived\x18\x04 \x01(\bR\breceived\x12+\n" +
+	"\x06refund\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\x06refund\x12;\n" +
+	"\vreceived_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"receivedAt\x12\x1c\n" +
+	"\treference\x18\a \x01(\tR\treference\"\x98\x01\n" +
+	"\n" +
+	"ReturnLine\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\x05R\x04line\x12\x1a\n" +
+	"\bquantity\x18\x02 \x01(\x05R\bquantity\x12\x1b\n" +
+	"\twrite_off\x18\x03 \x01(\bR\bwriteOff\x12\x10\n" +
+	"\x03sku\x18\x04 \x01(\tR\x03sku\x12+\n" +
+	"\x06refund\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\x06refund\"\xea\x01\n" +
+	"\x14ReceiveReturnRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1b\n" +
+	"\treturn_id\x18\x02 \x01(\tR\breturnId\x120\n" +
+	"\x05lines\x18\x03 \x03(\v2\x1a.souk.orders.v1.ReturnLineR\x05lines\x12+\n" +
+	"\x06refund\x18\x04 \x01(\v2\x13.souk.type.v1.MoneyR\x06refund\x12;\n" +
+	"\vreceived_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"receivedAt\"d\n" +
+	"\x12CloseReturnRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1b\n" +
+	"\treturn_id\x18\x02 \x01(\tR\breturnId\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x90\x03\n" +
+	"\x06Return\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
+	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x120\n" +
+	"\x05lines\x18\x04 \x03(\v2\x1a.souk.orders.v1.ReturnLineR\x05lines\x12+\n" +
+	"\x06refund\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\x06refund\x12\x1b\n" +
+	"\trefund_id\x18\x06 \x01(\tR\brefundId\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x1c\n" +
+	"\treference\x18\b \x01(\tR\treference\x127\n" +
+	"\topened_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x12;\n" +
+	"\vreceived_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"receivedAt\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\v \x01(\tR\tsubjectId\"t\n" +
+	"\x12RefundOrderRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12+\n" +
+	"\x06amount\x18\x02 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xef\x01\n" +
+	"\vOrderRefund\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
+	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12+\n" +
+	"\x06amount\x18\x04 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12\x1b\n" +
+	"\treturn_id\x18\x05 \x01(\tR\breturnId\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12=\n" +
+	"\frequested_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vrequestedAt\"\x84\x01\n" +
+	"\fOrderCapture\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12+\n" +
+	"\x06amount\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12!\n" +
+	"\ffailure_code\x18\x04 \x01(\tR\vfailureCode\"\xd2\t\n" +
 	"\x05Order\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x14\n" +
@@ -1800,10 +4107,21 @@ const file_souk_orders_v1_service_proto_rawDesc = "" +
 	"\tplaced_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\bplacedAt\x129\n" +
 	"\n" +
 	"decided_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\tdecidedAt\x12?\n" +
-	"\bmetadata\x18\x10 \x03(\v2#.souk.orders.v1.Order.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\x10 \x03(\v2#.souk.orders.v1.Order.MetadataEntryR\bmetadata\x12)\n" +
+	"\x10fulfilment_state\x18\x11 \x01(\tR\x0ffulfilmentState\x12+\n" +
+	"\x06credit\x18\x12 \x01(\v2\x13.souk.type.v1.MoneyR\x06credit\x12/\n" +
+	"\bcaptured\x18\x13 \x01(\v2\x13.souk.type.v1.MoneyR\bcaptured\x12/\n" +
+	"\brefunded\x18\x14 \x01(\v2\x13.souk.type.v1.MoneyR\brefunded\x128\n" +
+	"\bcaptures\x18\x15 \x03(\v2\x1c.souk.orders.v1.OrderCaptureR\bcaptures\x125\n" +
+	"\arefunds\x18\x16 \x03(\v2\x1b.souk.orders.v1.OrderRefundR\arefunds\x120\n" +
+	"\areturns\x18\x17 \x03(\v2\x16.souk.orders.v1.ReturnR\areturns\x12\x1c\n" +
+	"\treference\x18\x18 \x01(\tR\treference\x123\n" +
+	"\asold_at\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\x06soldAt\x12\x18\n" +
+	"\acountry\x18\x1a \x01(\tR\acountry\x12\"\n" +
+	"\fcancellation\x18\x1b \x01(\tR\fcancellation\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc0\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x82\x04\n" +
 	"\tOrderLine\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1d\n" +
 	"\n" +
@@ -1815,7 +4133,17 @@ const file_souk_orders_v1_service_proto_rawDesc = "" +
 	"\bdiscount\x18\x06 \x01(\v2\x13.souk.type.v1.MoneyR\bdiscount\x12%\n" +
 	"\x03tax\x18\a \x01(\v2\x13.souk.type.v1.MoneyR\x03tax\x12)\n" +
 	"\x05total\x18\b \x01(\v2\x13.souk.type.v1.MoneyR\x05total\x12\x19\n" +
-	"\btax_rate\x18\t \x01(\tR\ataxRate\"\x91\x02\n" +
+	"\btax_rate\x18\t \x01(\tR\ataxRate\x12\x16\n" +
+	"\x06number\x18\n" +
+	" \x01(\x05R\x06number\x12\x1e\n" +
+	"\n" +
+	"dispatched\x18\v \x01(\x05R\n" +
+	"dispatched\x12\x1a\n" +
+	"\bcanceled\x18\f \x01(\x05R\bcanceled\x12\x1c\n" +
+	"\treturning\x18\r \x01(\x05R\treturning\x12\x1a\n" +
+	"\breturned\x18\x0e \x01(\x05R\breturned\x122\n" +
+	"\n" +
+	"list_price\x18\x0f \x01(\v2\x13.souk.type.v1.MoneyR\tlistPrice\"\x91\x02\n" +
 	"\vOrderTotals\x12)\n" +
 	"\x05items\x18\x01 \x01(\v2\x13.souk.type.v1.MoneyR\x05items\x12/\n" +
 	"\bdiscount\x18\x02 \x01(\v2\x13.souk.type.v1.MoneyR\bdiscount\x12/\n" +
@@ -1833,17 +4161,24 @@ const file_souk_orders_v1_service_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
 	"\x04skus\x18\x03 \x03(\tR\x04skus\",\n" +
 	"\x0fGetOrderRequest\x12\x19\n" +
-	"\border_id\x18\x01 \x01(\tR\aorderId\"\x84\x01\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\"\xb8\x02\n" +
 	"\x11ListOrdersRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x1d\n" +
 	"\n" +
-	"subject_id\x18\x04 \x01(\tR\tsubjectId\"r\n" +
+	"subject_id\x18\x04 \x01(\tR\tsubjectId\x12\x18\n" +
+	"\acountry\x18\x05 \x01(\tR\acountry\x12\x14\n" +
+	"\x05since\x18\x06 \x01(\tR\x05since\x12\x14\n" +
+	"\x05until\x18\a \x01(\tR\x05until\x12#\n" +
+	"\rpayment_state\x18\b \x01(\tR\fpaymentState\x12)\n" +
+	"\x10fulfilment_state\x18\t \x01(\tR\x0ffulfilmentState\x12\x1c\n" +
+	"\treference\x18\n" +
+	" \x01(\tR\treference\"r\n" +
 	"\x12ListOrdersResponse\x124\n" +
 	"\x06orders\x18\x01 \x03(\v2\x1c.souk.orders.v1.OrderSummaryR\x06orders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd3\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xed\x03\n" +
 	"\fOrderSummary\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12)\n" +
@@ -1851,7 +4186,79 @@ const file_souk_orders_v1_service_proto_rawDesc = "" +
 	"\bquantity\x18\x04 \x01(\x05R\bquantity\x127\n" +
 	"\tplaced_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bplacedAt\x12\x1d\n" +
 	"\n" +
-	"subject_id\x18\x06 \x01(\tR\tsubjectId\".\n" +
+	"subject_id\x18\x06 \x01(\tR\tsubjectId\x12\x1c\n" +
+	"\treference\x18\a \x01(\tR\treference\x12\x10\n" +
+	"\x03day\x18\b \x01(\tR\x03day\x12\x18\n" +
+	"\acountry\x18\t \x01(\tR\acountry\x12#\n" +
+	"\rpayment_state\x18\n" +
+	" \x01(\tR\fpaymentState\x12)\n" +
+	"\x10fulfilment_state\x18\v \x01(\tR\x0ffulfilmentState\x12/\n" +
+	"\bcaptured\x18\f \x01(\v2\x13.souk.type.v1.MoneyR\bcaptured\x12/\n" +
+	"\brefunded\x18\r \x01(\v2\x13.souk.type.v1.MoneyR\brefunded\x12\x1c\n" +
+	"\trejection\x18\x0e \x01(\tR\trejection\"\xa3\x01\n" +
+	"\x12ListReturnsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x04 \x01(\tR\tsubjectId\x12\x1c\n" +
+	"\treference\x18\x05 \x01(\tR\treference\"o\n" +
+	"\x13ListReturnsResponse\x120\n" +
+	"\areturns\x18\x01 \x03(\v2\x16.souk.orders.v1.ReturnR\areturns\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xce\x01\n" +
+	"\x15ListOrderLinesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x04 \x01(\tR\tsubjectId\x12\x18\n" +
+	"\acountry\x18\x05 \x01(\tR\acountry\x12\x14\n" +
+	"\x05since\x18\x06 \x01(\tR\x05since\x12\x14\n" +
+	"\x05until\x18\a \x01(\tR\x05until\"t\n" +
+	"\x16ListOrderLinesResponse\x122\n" +
+	"\x05lines\x18\x01 \x03(\v2\x1c.souk.orders.v1.ExportedLineR\x05lines\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd7\x01\n" +
+	"\fExportedLine\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1c\n" +
+	"\treference\x18\x02 \x01(\tR\treference\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x10\n" +
+	"\x03day\x18\x04 \x01(\tR\x03day\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x05 \x01(\tR\tsubjectId\x12\x18\n" +
+	"\acountry\x18\x06 \x01(\tR\acountry\x12-\n" +
+	"\x04line\x18\a \x01(\v2\x19.souk.orders.v1.OrderLineR\x04line\"\x8c\x01\n" +
+	"\x10ListSalesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x14\n" +
+	"\x05since\x18\x03 \x01(\tR\x05since\x12\x14\n" +
+	"\x05until\x18\x04 \x01(\tR\x05until\x12\x10\n" +
+	"\x03sku\x18\x05 \x01(\tR\x03sku\"\x7f\n" +
+	"\x15ListDailySalesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x14\n" +
+	"\x05since\x18\x03 \x01(\tR\x05since\x12\x14\n" +
+	"\x05until\x18\x04 \x01(\tR\x05until\"g\n" +
+	"\x17ListProductSalesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x10\n" +
+	"\x03sku\x18\x03 \x01(\tR\x03sku\"k\n" +
+	"\x11ListSalesResponse\x12.\n" +
+	"\x05sales\x18\x01 \x03(\v2\x18.souk.orders.v1.SalesRowR\x05sales\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfb\x01\n" +
+	"\bSalesRow\x12\x10\n" +
+	"\x03day\x18\x01 \x01(\tR\x03day\x12\x10\n" +
+	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x16\n" +
+	"\x06orders\x18\x03 \x01(\x05R\x06orders\x12\x12\n" +
+	"\x04sold\x18\x04 \x01(\x05R\x04sold\x12-\n" +
+	"\arevenue\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\arevenue\x12\x1a\n" +
+	"\breturned\x18\x06 \x01(\x05R\breturned\x12-\n" +
+	"\arefunds\x18\a \x01(\v2\x13.souk.type.v1.MoneyR\arefunds\x12%\n" +
+	"\x03net\x18\b \x01(\v2\x13.souk.type.v1.MoneyR\x03net\".\n" +
 	"\x11GetHistoryRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\"L\n" +
 	"\x12GetHistoryResponse\x126\n" +
@@ -1903,7 +4310,7 @@ const file_souk_orders_v1_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"n\n" +
 	"\x11ListFactsResponse\x121\n" +
 	"\x06orders\x18\x01 \x03(\v2\x19.souk.orders.v1.OrderFactR\x06orders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd4\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8f\a\n" +
 	"\tOrderFact\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1b\n" +
@@ -1911,12 +4318,46 @@ const file_souk_orders_v1_service_proto_rawDesc = "" +
 	"\x05total\x18\x04 \x01(\v2\x13.souk.type.v1.MoneyR\x05total\x12=\n" +
 	"\x06pieces\x18\x05 \x03(\v2%.souk.orders.v1.OrderFact.PiecesEntryR\x06pieces\x12\x1b\n" +
 	"\tintent_id\x18\x06 \x01(\tR\bintentId\x127\n" +
-	"\tplaced_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bplacedAt\x1a9\n" +
+	"\tplaced_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bplacedAt\x12+\n" +
+	"\x06credit\x18\b \x01(\v2\x13.souk.type.v1.MoneyR\x06credit\x12/\n" +
+	"\bcaptured\x18\t \x01(\v2\x13.souk.type.v1.MoneyR\bcaptured\x12/\n" +
+	"\brefunded\x18\n" +
+	" \x01(\v2\x13.souk.type.v1.MoneyR\brefunded\x12I\n" +
+	"\n" +
+	"dispatched\x18\v \x03(\v2).souk.orders.v1.OrderFact.DispatchedEntryR\n" +
+	"dispatched\x12C\n" +
+	"\breturned\x18\f \x03(\v2'.souk.orders.v1.OrderFact.ReturnedEntryR\breturned\x12C\n" +
+	"\bcanceled\x18\r \x03(\v2'.souk.orders.v1.OrderFact.CanceledEntryR\bcanceled\x12\x1c\n" +
+	"\tunsettled\x18\x0e \x01(\bR\tunsettled\x1a9\n" +
 	"\vPiecesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x012\xe4\a\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\x1a=\n" +
+	"\x0fDispatchedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\x1a;\n" +
+	"\rReturnedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\x1a;\n" +
+	"\rCanceledEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x012\xdc\x13\n" +
 	"\x06Orders\x12d\n" +
-	"\bCheckout\x12\x1f.souk.orders.v1.CheckoutRequest\x1a\x15.souk.orders.v1.Order\" \xaa\xbb\x18\x04\b\x02\x10\x01\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/api/checkout\x12h\n" +
+	"\bCheckout\x12\x1f.souk.orders.v1.CheckoutRequest\x1a\x15.souk.orders.v1.Order\" \xaa\xbb\x18\x04\b\x02\x10\x01\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/api/checkout\x12y\n" +
+	"\x0ePlaceDeskOrder\x12%.souk.orders.v1.PlaceDeskOrderRequest\x1a\x15.souk.orders.v1.Order\")\xaa\xbb\x18\n" +
+	"\b\x03\x10\x01\x1a\x04desk\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/api/desk/orders\x12x\n" +
+	"\vCancelOrder\x12\".souk.orders.v1.CancelOrderRequest\x1a\x15.souk.orders.v1.Order\".\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/orders/{order_id}/cancel\x12}\n" +
+	"\fCaptureOrder\x12#.souk.orders.v1.CaptureOrderRequest\x1a\x15.souk.orders.v1.Order\"1\xaa\xbb\x18\x04\b\x03\x10\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/orders/{order_id}/capture\x12z\n" +
+	"\n" +
+	"OpenReturn\x12!.souk.orders.v1.OpenReturnRequest\x1a\x16.souk.orders.v1.Return\"1\xaa\xbb\x18\x04\b\x02\x10\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/orders/{order_id}/returns\x12\x92\x01\n" +
+	"\rReceiveReturn\x12$.souk.orders.v1.ReceiveReturnRequest\x1a\x16.souk.orders.v1.Return\"C\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x027:\x01*\"2/api/orders/{order_id}/returns/{return_id}/receive\x12\x8c\x01\n" +
+	"\vCloseReturn\x12\".souk.orders.v1.CloseReturnRequest\x1a\x16.souk.orders.v1.Return\"A\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x025:\x01*\"0/api/orders/{order_id}/returns/{return_id}/close\x12\x81\x01\n" +
+	"\vRefundOrder\x12\".souk.orders.v1.RefundOrderRequest\x1a\x1b.souk.orders.v1.OrderRefund\"1\xaa\xbb\x18\x04\b\x03\x10\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/orders/{order_id}/refunds\x12r\n" +
+	"\vListReturns\x12\".souk.orders.v1.ListReturnsRequest\x1a#.souk.orders.v1.ListReturnsResponse\"\x1a\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x0e\x12\f/api/returns\x12\x7f\n" +
+	"\x0eListOrderLines\x12%.souk.orders.v1.ListOrderLinesRequest\x1a&.souk.orders.v1.ListOrderLinesResponse\"\x1e\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/api/order-lines\x12j\n" +
+	"\tListSales\x12 .souk.orders.v1.ListSalesRequest\x1a!.souk.orders.v1.ListSalesResponse\"\x18\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/api/sales\x12y\n" +
+	"\x0eListDailySales\x12%.souk.orders.v1.ListDailySalesRequest\x1a!.souk.orders.v1.ListSalesResponse\"\x1d\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/sales/days\x12\x81\x01\n" +
+	"\x10ListProductSales\x12'.souk.orders.v1.ListProductSalesRequest\x1a!.souk.orders.v1.ListSalesResponse\"!\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x15\x12\x13/api/sales/products\x12h\n" +
 	"\bGetOrder\x12\x1f.souk.orders.v1.GetOrderRequest\x1a\x15.souk.orders.v1.Order\"$\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/api/orders/{order_id}\x12n\n" +
 	"\n" +
 	"ListOrders\x12!.souk.orders.v1.ListOrdersRequest\x1a\".souk.orders.v1.ListOrdersResponse\"\x19\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\r\x12\v/api/orders\x12\x81\x01\n" +
@@ -1941,98 +4382,197 @@ func file_souk_orders_v1_service_proto_rawDescGZIP() []byte {
 	return file_souk_orders_v1_service_proto_rawDescData
 }
 
-var file_souk_orders_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_souk_orders_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_souk_orders_v1_service_proto_goTypes = []any{
-	(*CheckoutRequest)(nil),       // 0: souk.orders.v1.CheckoutRequest
-	(*Payment)(nil),               // 1: souk.orders.v1.Payment
-	(*Order)(nil),                 // 2: souk.orders.v1.Order
-	(*OrderLine)(nil),             // 3: souk.orders.v1.OrderLine
-	(*OrderTotals)(nil),           // 4: souk.orders.v1.OrderTotals
-	(*OrderShipping)(nil),         // 5: souk.orders.v1.OrderShipping
-	(*Rejection)(nil),             // 6: souk.orders.v1.Rejection
-	(*GetOrderRequest)(nil),       // 7: souk.orders.v1.GetOrderRequest
-	(*ListOrdersRequest)(nil),     // 8: souk.orders.v1.ListOrdersRequest
-	(*ListOrdersResponse)(nil),    // 9: souk.orders.v1.ListOrdersResponse
-	(*OrderSummary)(nil),          // 10: souk.orders.v1.OrderSummary
-	(*GetHistoryRequest)(nil),     // 11: souk.orders.v1.GetHistoryRequest
-	(*GetHistoryResponse)(nil),    // 12: souk.orders.v1.GetHistoryResponse
-	(*HistoryEntry)(nil),          // 13: souk.orders.v1.HistoryEntry
-	(*ListRunsRequest)(nil),       // 14: souk.orders.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),      // 15: souk.orders.v1.ListRunsResponse
-	(*GetRunRequest)(nil),         // 16: souk.orders.v1.GetRunRequest
-	(*Run)(nil),                   // 17: souk.orders.v1.Run
-	(*RunAudit)(nil),              // 18: souk.orders.v1.RunAudit
-	(*ResolveRunRequest)(nil),     // 19: souk.orders.v1.ResolveRunRequest
-	(*ListFactsRequest)(nil),      // 20: souk.orders.v1.ListFactsRequest
-	(*ListFactsResponse)(nil),     // 21: souk.orders.v1.ListFactsResponse
-	(*OrderFact)(nil),             // 22: souk.orders.v1.OrderFact
-	nil,                           // 23: souk.orders.v1.Order.MetadataEntry
-	nil,                           // 24: souk.orders.v1.OrderFact.PiecesEntry
-	(*v1.Money)(nil),              // 25: souk.type.v1.Money
-	(*v1.Address)(nil),            // 26: souk.type.v1.Address
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
-	(*v1.FindingsRequest)(nil),    // 28: souk.type.v1.FindingsRequest
-	(*v1.FindingsResponse)(nil),   // 29: souk.type.v1.FindingsResponse
+	(*CheckoutRequest)(nil),         // 0: souk.orders.v1.CheckoutRequest
+	(*Payment)(nil),                 // 1: souk.orders.v1.Payment
+	(*PlaceDeskOrderRequest)(nil),   // 2: souk.orders.v1.PlaceDeskOrderRequest
+	(*DeskLine)(nil),                // 3: souk.orders.v1.DeskLine
+	(*DeskShipping)(nil),            // 4: souk.orders.v1.DeskShipping
+	(*CancelOrderRequest)(nil),      // 5: souk.orders.v1.CancelOrderRequest
+	(*CaptureOrderRequest)(nil),     // 6: souk.orders.v1.CaptureOrderRequest
+	(*OpenReturnRequest)(nil),       // 7: souk.orders.v1.OpenReturnRequest
+	(*ReturnLine)(nil),              // 8: souk.orders.v1.ReturnLine
+	(*ReceiveReturnRequest)(nil),    // 9: souk.orders.v1.ReceiveReturnRequest
+	(*CloseReturnRequest)(nil),      // 10: souk.orders.v1.CloseReturnRequest
+	(*Return)(nil),                  // 11: souk.orders.v1.Return
+	(*RefundOrderRequest)(nil),      // 12: souk.orders.v1.RefundOrderRequest
+	(*OrderRefund)(nil),             // 13: souk.orders.v1.OrderRefund
+	(*OrderCapture)(nil),            // 14: souk.orders.v1.OrderCapture
+	(*Order)(nil),                   // 15: souk.orders.v1.Order
+	(*OrderLine)(nil),               // 16: souk.orders.v1.OrderLine
+	(*OrderTotals)(nil),             // 17: souk.orders.v1.OrderTotals
+	(*OrderShipping)(nil),           // 18: souk.orders.v1.OrderShipping
+	(*Rejection)(nil),               // 19: souk.orders.v1.Rejection
+	(*GetOrderRequest)(nil),         // 20: souk.orders.v1.GetOrderRequest
+	(*ListOrdersRequest)(nil),       // 21: souk.orders.v1.ListOrdersRequest
+	(*ListOrdersResponse)(nil),      // 22: souk.orders.v1.ListOrdersResponse
+	(*OrderSummary)(nil),            // 23: souk.orders.v1.OrderSummary
+	(*ListReturnsRequest)(nil),      // 24: souk.orders.v1.ListReturnsRequest
+	(*ListReturnsResponse)(nil),     // 25: souk.orders.v1.ListReturnsResponse
+	(*ListOrderLinesRequest)(nil),   // 26: souk.orders.v1.ListOrderLinesRequest
+	(*ListOrderLinesResponse)(nil),  // 27: souk.orders.v1.ListOrderLinesResponse
+	(*ExportedLine)(nil),            // 28: souk.orders.v1.ExportedLine
+	(*ListSalesRequest)(nil),        // 29: souk.orders.v1.ListSalesRequest
+	(*ListDailySalesRequest)(nil),   // 30: souk.orders.v1.ListDailySalesRequest
+	(*ListProductSalesRequest)(nil), // 31: souk.orders.v1.ListProductSalesRequest
+	(*ListSalesResponse)(nil),       // 32: souk.orders.v1.ListSalesResponse
+	(*SalesRow)(nil),                // 33: souk.orders.v1.SalesRow
+	(*GetHistoryRequest)(nil),       // 34: souk.orders.v1.GetHistoryRequest
+	(*GetHistoryResponse)(nil),      // 35: souk.orders.v1.GetHistoryResponse
+	(*HistoryEntry)(nil),            // 36: souk.orders.v1.HistoryEntry
+	(*ListRunsRequest)(nil),         // 37: souk.orders.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),        // 38: souk.orders.v1.ListRunsResponse
+	(*GetRunRequest)(nil),           // 39: souk.orders.v1.GetRunRequest
+	(*Run)(nil),                     // 40: souk.orders.v1.Run
+	(*RunAudit)(nil),                // 41: souk.orders.v1.RunAudit
+	(*ResolveRunRequest)(nil),       // 42: souk.orders.v1.ResolveRunRequest
+	(*ListFactsRequest)(nil),        // 43: souk.orders.v1.ListFactsRequest
+	(*ListFactsResponse)(nil),       // 44: souk.orders.v1.ListFactsResponse
+	(*OrderFact)(nil),               // 45: souk.orders.v1.OrderFact
+	nil,                             // 46: souk.orders.v1.PlaceDeskOrderRequest.MetadataEntry
+	nil,                             // 47: souk.orders.v1.Order.MetadataEntry
+	nil,                             // 48: souk.orders.v1.OrderFact.PiecesEntry
+	nil,                             // 49: souk.orders.v1.OrderFact.DispatchedEntry
+	nil,                             // 50: souk.orders.v1.OrderFact.ReturnedEntry
+	nil,                             // 51: souk.orders.v1.OrderFact.CanceledEntry
+	(*v1.Money)(nil),                // 52: souk.type.v1.Money
+	(*timestamppb.Timestamp)(nil),   // 53: google.protobuf.Timestamp
+	(*v1.Address)(nil),              // 54: souk.type.v1.Address
+	(*v1.FindingsRequest)(nil),      // 55: souk.type.v1.FindingsRequest
+	(*v1.FindingsResponse)(nil),     // 56: souk.type.v1.FindingsResponse
 }
 var file_souk_orders_v1_service_proto_depIdxs = []int32{
-	25, // 0: souk.orders.v1.CheckoutRequest.expected_total:type_name -> souk.type.v1.Money
-	1,  // 1: souk.orders.v1.CheckoutRequest.payment:type_name -> souk.orders.v1.Payment
-	3,  // 2: souk.orders.v1.Order.lines:type_name -> souk.orders.v1.OrderLine
-	4,  // 3: souk.orders.v1.Order.totals:type_name -> souk.orders.v1.OrderTotals
-	5,  // 4: souk.orders.v1.Order.shipping:type_name -> souk.orders.v1.OrderShipping
-	6,  // 5: souk.orders.v1.Order.rejection:type_name -> souk.orders.v1.Rejection
-	26, // 6: souk.orders.v1.Order.shipping_address:type_name -> souk.type.v1.Address
-	27, // 7: souk.orders.v1.Order.placed_at:type_name -> google.protobuf.Timestamp
-	27, // 8: souk.orders.v1.Order.decided_at:type_name -> google.protobuf.Timestamp
-	23, // 9: souk.orders.v1.Order.metadata:type_name -> souk.orders.v1.Order.MetadataEntry
-	25, // 10: souk.orders.v1.OrderLine.unit_price:type_name -> souk.type.v1.Money
-	25, // 11: souk.orders.v1.OrderLine.discount:type_name -> souk.type.v1.Money
-	25, // 12: souk.orders.v1.OrderLine.tax:type_name -> souk.type.v1.Money
-	25, // 13: souk.orders.v1.OrderLine.total:type_name -> souk.type.v1.Money
-	25, // 14: souk.orders.v1.OrderTotals.items:type_name -> souk.type.v1.Money
-	25, // 15: souk.orders.v1.OrderTotals.discount:type_name -> souk.type.v1.Money
-	25, // 16: souk.orders.v1.OrderTotals.shipping:type_name -> souk.type.v1.Money
-	25, // 17: souk.orders.v1.OrderTotals.tax:type_name -> souk.type.v1.Money
-	25, // 18: souk.orders.v1.OrderTotals.total:type_name -> souk.type.v1.Money
-	25, // 19: souk.orders.v1.OrderShipping.price:type_name -> souk.type.v1.Money
-	25, // 20: souk.orders.v1.OrderShipping.tax:type_name -> souk.type.v1.Money
-	10, // 21: souk.orders.v1.ListOrdersResponse.orders:type_name -> souk.orders.v1.OrderSummary
-	25, // 22: souk.orders.v1.OrderSummary.total:type_name -> souk.type.v1.Money
-	27, // 23: souk.orders.v1.OrderSummary.placed_at:type_name -> google.protobuf.Timestamp
-	13, // 24: souk.orders.v1.GetHistoryResponse.entries:type_name -> souk.orders.v1.HistoryEntry
-	27, // 25: souk.orders.v1.HistoryEntry.at:type_name -> google.protobuf.Timestamp
-	17, // 26: souk.orders.v1.ListRunsResponse.runs:type_name -> souk.orders.v1.Run
-	27, // 27: souk.orders.v1.Run.next_at:type_name -> google.protobuf.Timestamp
-	27, // 28: souk.orders.v1.Run.started_at:type_name -> google.protobuf.Timestamp
-	18, // 29: souk.orders.v1.Run.audit:type_name -> souk.orders.v1.RunAudit
-	27, // 30: souk.orders.v1.RunAudit.at:type_name -> google.protobuf.Timestamp
-	22, // 31: souk.orders.v1.ListFactsResponse.orders:type_name -> souk.orders.v1.OrderFact
-	25, // 32: souk.orders.v1.OrderFact.total:type_name -> souk.type.v1.Money
-	24, // 33: souk.orders.v1.OrderFact.pieces:type_name -> souk.orders.v1.OrderFact.PiecesEntry
-	27, // 34: souk.orders.v1.OrderFact.placed_at:type_name -> google.protobuf.Timestamp
-	0,  // 35: souk.orders.v1.Orders.Checkout:input_type -> souk.orders.v1.CheckoutRequest
-	7,  // 36: souk.orders.v1.Orders.GetOrder:input_type -> souk.orders.v1.GetOrderRequest
-	8,  // 37: souk.orders.v1.Orders.ListOrders:input_type -> souk.orders.v1.ListOrdersRequest
-	11, // 38: souk.orders.v1.Orders.GetHistory:input_type -> souk.orders.v1.GetHistoryRequest
-	14, // 39: souk.orders.v1.Orders.ListRuns:input_type -> souk.orders.v1.ListRunsRequest
-	16, // 40: souk.orders.v1.Orders.GetRun:input_type -> souk.orders.v1.GetRunRequest
-	19, // 41: souk.orders.v1.Orders.ResolveRun:input_type -> souk.orders.v1.ResolveRunRequest
-	20, // 42: souk.orders.v1.Orders.ListFacts:input_type -> souk.orders.v1.ListFactsRequest
-	28, // 43: souk.orders.v1.Orders.Findings:input_type -> souk.type.v1.FindingsRequest
-	2,  // 44: souk.orders.v1.Orders.Checkout:output_type -> souk.orders.v1.Order
-	2,  // 45: souk.orders.v1.Orders.GetOrder:output_type -> souk.orders.v1.Order
-	9,  // 46: souk.orders.v1.Orders.ListOrders:output_type -> souk.orders.v1.ListOrdersResponse
-	12, // 47: souk.orders.v1.Orders.GetHistory:output_type -> souk.orders.v1.GetHistoryResponse
-	15, // 48: souk.orders.v1.Orders.ListRuns:output_type -> souk.orders.v1.ListRunsResponse
-	17, // 49: souk.orders.v1.Orders.GetRun:output_type -> souk.orders.v1.Run
-	17, // 50: souk.orders.v1.Orders.ResolveRun:output_type -> souk.orders.v1.Run
-	21, // 51: souk.orders.v1.Orders.ListFacts:output_type -> souk.orders.v1.ListFactsResponse
-	29, // 52: souk.orders.v1.Orders.Findings:output_type -> souk.type.v1.FindingsResponse
-	44, // [44:53] is the sub-list for method output_type
-	35, // [35:44] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	52,  // 0: souk.orders.v1.CheckoutRequest.expected_total:type_name -> souk.type.v1.Money
+	1,   // 1: souk.orders.v1.CheckoutRequest.payment:type_name -> souk.orders.v1.Payment
+	52,  // 2: souk.orders.v1.Payment.credit:type_name -> souk.type.v1.Money
+	3,   // 3: souk.orders.v1.PlaceDeskOrderRequest.lines:type_name -> souk.orders.v1.DeskLine
+	4,   // 4: souk.orders.v1.PlaceDeskOrderRequest.shipping:type_name -> souk.orders.v1.DeskShipping
+	1,   // 5: souk.orders.v1.PlaceDeskOrderRequest.payment:type_name -> souk.orders.v1.Payment
+	53,  // 6: souk.orders.v1.PlaceDeskOrderRequest.sold_at:type_name -> google.protobuf.Timestamp
+	46,  // 7: souk.orders.v1.PlaceDeskOrderRequest.metadata:type_name -> souk.orders.v1.PlaceDeskOrderRequest.MetadataEntry
+	52,  // 8: souk.orders.v1.PlaceDeskOrderRequest.expected_total:type_name -> souk.type.v1.Money
+	52,  // 9: souk.orders.v1.DeskLine.unit_price:type_name -> souk.type.v1.Money
+	52,  // 10: souk.orders.v1.DeskShipping.price:type_name -> souk.type.v1.Money
+	52,  // 11: souk.orders.v1.CaptureOrderRequest.amount:type_name -> souk.type.v1.Money
+	8,   // 12: souk.orders.v1.OpenReturnRequest.lines:type_name -> souk.orders.v1.ReturnLine
+	52,  // 13: souk.orders.v1.OpenReturnRequest.refund:type_name -> souk.type.v1.Money
+	53,  // 14: souk.orders.v1.OpenReturnRequest.received_at:type_name -> google.protobuf.Timestamp
+	52,  // 15: souk.orders.v1.ReturnLine.refund:type_name -> souk.type.v1.Money
+	8,   // 16: souk.orders.v1.ReceiveReturnRequest.lines:type_name -> souk.orders.v1.ReturnLine
+	52,  // 17: souk.orders.v1.ReceiveReturnRequest.refund:type_name -> souk.type.v1.Money
+	53,  // 18: souk.orders.v1.ReceiveReturnRequest.received_at:type_name -> google.protobuf.Timestamp
+	8,   // 19: souk.orders.v1.Return.lines:type_name -> souk.orders.v1.ReturnLine
+	52,  // 20: souk.orders.v1.Return.refund:type_name -> souk.type.v1.Money
+	53,  // 21: souk.orders.v1.Return.opened_at:type_name -> google.protobuf.Timestamp
+	53,  // 22: souk.orders.v1.Return.received_at:type_name -> google.protobuf.Timestamp
+	52,  // 23: souk.orders.v1.RefundOrderRequest.amount:type_name -> souk.type.v1.Money
+	52,  // 24: souk.orders.v1.OrderRefund.amount:type_name -> souk.type.v1.Money
+	53,  // 25: souk.orders.v1.OrderRefund.requested_at:type_name -> google.protobuf.Timestamp
+	52,  // 26: souk.orders.v1.OrderCapture.amount:type_name -> souk.type.v1.Money
+	16,  // 27: souk.orders.v1.Order.lines:type_name -> souk.orders.v1.OrderLine
+	17,  // 28: souk.orders.v1.Order.totals:type_name -> souk.orders.v1.OrderTotals
+	18,  // 29: souk.orders.v1.Order.shipping:type_name -> souk.orders.v1.OrderShipping
+	19,  // 30: souk.orders.v1.Order.rejection:type_name -> souk.orders.v1.Rejection
+	54,  // 31: souk.orders.v1.Order.shipping_address:type_name -> souk.type.v1.Address
+	53,  // 32: souk.orders.v1.Order.placed_at:type_name -> google.protobuf.Timestamp
+	53,  // 33: souk.orders.v1.Order.decided_at:type_name -> google.protobuf.Timestamp
+	47,  // 34: souk.orders.v1.Order.metadata:type_name -> souk.orders.v1.Order.MetadataEntry
+	52,  // 35: souk.orders.v1.Order.credit:type_name -> souk.type.v1.Money
+	52,  // 36: souk.orders.v1.Order.captured:type_name -> souk.type.v1.Money
+	52,  // 37: souk.orders.v1.Order.refunded:type_name -> souk.type.v1.Money
+	14,  // 38: souk.orders.v1.Order.captures:type_name -> souk.orders.v1.OrderCapture
+	13,  // 39: souk.orders.v1.Order.refunds:type_name -> souk.orders.v1.OrderRefund
+	11,  // 40: souk.orders.v1.Order.returns:type_name -> souk.orders.v1.Return
+	53,  // 41: souk.orders.v1.Order.sold_at:type_name -> google.protobuf.Timestamp
+	52,  // 42: souk.orders.v1.OrderLine.unit_price:type_name -> souk.type.v1.Money
+	52,  // 43: souk.orders.v1.OrderLine.discount:type_name -> souk.type.v1.Money
+	52,  // 44: souk.orders.v1.OrderLine.tax:type_name -> souk.type.v1.Money
+	52,  // 45: souk.orders.v1.OrderLine.total:type_name -> souk.type.v1.Money
+	52,  // 46: souk.orders.v1.OrderLine.list_price:type_name -> souk.type.v1.Money
+	52,  // 47: souk.orders.v1.OrderTotals.items:type_name -> souk.type.v1.Money
+	52,  // 48: souk.orders.v1.OrderTotals.discount:type_name -> souk.type.v1.Money
+	52,  // 49: souk.orders.v1.OrderTotals.shipping:type_name -> souk.type.v1.Money
+	52,  // 50: souk.orders.v1.OrderTotals.tax:type_name -> souk.type.v1.Money
+	52,  // 51: souk.orders.v1.OrderTotals.total:type_name -> souk.type.v1.Money
+	52,  // 52: souk.orders.v1.OrderShipping.price:type_name -> souk.type.v1.Money
+	52,  // 53: souk.orders.v1.OrderShipping.tax:type_name -> souk.type.v1.Money
+	23,  // 54: souk.orders.v1.ListOrdersResponse.orders:type_name -> souk.orders.v1.OrderSummary
+	52,  // 55: souk.orders.v1.OrderSummary.total:type_name -> souk.type.v1.Money
+	53,  // 56: souk.orders.v1.OrderSummary.placed_at:type_name -> google.protobuf.Timestamp
+	52,  // 57: souk.orders.v1.OrderSummary.captured:type_name -> souk.type.v1.Money
+	52,  // 58: souk.orders.v1.OrderSummary.refunded:type_name -> souk.type.v1.Money
+	11,  // 59: souk.orders.v1.ListReturnsResponse.returns:type_name -> souk.orders.v1.Return
+	28,  // 60: souk.orders.v1.ListOrderLinesResponse.lines:type_name -> souk.orders.v1.ExportedLine
+	16,  // 61: souk.orders.v1.ExportedLine.line:type_name -> souk.orders.v1.OrderLine
+	33,  // 62: souk.orders.v1.ListSalesResponse.sales:type_name -> souk.orders.v1.SalesRow
+	52,  // 63: souk.orders.v1.SalesRow.revenue:type_name -> souk.type.v1.Money
+	52,  // 64: souk.orders.v1.SalesRow.refunds:type_name -> souk.type.v1.Money
+	52,  // 65: souk.orders.v1.SalesRow.net:type_name -> souk.type.v1.Money
+	36,  // 66: souk.orders.v1.GetHistoryResponse.entries:type_name -> souk.orders.v1.HistoryEntry
+	53,  // 67: souk.orders.v1.HistoryEntry.at:type_name -> google.protobuf.Timestamp
+	40,  // 68: souk.orders.v1.ListRunsResponse.runs:type_name -> souk.orders.v1.Run
+	53,  // 69: souk.orders.v1.Run.next_at:type_name -> google.protobuf.Timestamp
+	53,  // 70: souk.orders.v1.Run.started_at:type_name -> google.protobuf.Timestamp
+	41,  // 71: souk.orders.v1.Run.audit:type_name -> souk.orders.v1.RunAudit
+	53,  // 72: souk.orders.v1.RunAudit.at:type_name -> google.protobuf.Timestamp
+	45,  // 73: souk.orders.v1.ListFactsResponse.orders:type_name -> souk.orders.v1.OrderFact
+	52,  // 74: souk.orders.v1.OrderFact.total:type_name -> souk.type.v1.Money
+	48,  // 75: souk.orders.v1.OrderFact.pieces:type_name -> souk.orders.v1.OrderFact.PiecesEntry
+	53,  // 76: souk.orders.v1.OrderFact.placed_at:type_name -> google.protobuf.Timestamp
+	52,  // 77: souk.orders.v1.OrderFact.credit:type_name -> souk.type.v1.Money
+	52,  // 78: souk.orders.v1.OrderFact.captured:type_name -> souk.type.v1.Money
+	52,  // 79: souk.orders.v1.OrderFact.refunded:type_name -> souk.type.v1.Money
+	49,  // 80: souk.orders.v1.OrderFact.dispatched:type_name -> souk.orders.v1.OrderFact.DispatchedEntry
+	50,  // 81: souk.orders.v1.OrderFact.returned:type_name -> souk.orders.v1.OrderFact.ReturnedEntry
+	51,  // 82: souk.orders.v1.OrderFact.canceled:type_name -> souk.orders.v1.OrderFact.CanceledEntry
+	0,   // 83: souk.orders.v1.Orders.Checkout:input_type -> souk.orders.v1.CheckoutRequest
+	2,   // 84: souk.orders.v1.Orders.PlaceDeskOrder:input_type -> souk.orders.v1.PlaceDeskOrderRequest
+	5,   // 85: souk.orders.v1.Orders.CancelOrder:input_type -> souk.orders.v1.CancelOrderRequest
+	6,   // 86: souk.orders.v1.Orders.CaptureOrder:input_type -> souk.orders.v1.CaptureOrderRequest
+	7,   // 87: souk.orders.v1.Orders.OpenReturn:input_type -> souk.orders.v1.OpenReturnRequest
+	9,   // 88: souk.orders.v1.Orders.ReceiveReturn:input_type -> souk.orders.v1.ReceiveReturnRequest
+	10,  // 89: souk.orders.v1.Orders.CloseReturn:input_type -> souk.orders.v1.CloseReturnRequest
+	12,  // 90: souk.orders.v1.Orders.RefundOrder:input_type -> souk.orders.v1.RefundOrderRequest
+	24,  // 91: souk.orders.v1.Orders.ListReturns:input_type -> souk.orders.v1.ListReturnsRequest
+	26,  // 92: souk.orders.v1.Orders.ListOrderLines:input_type -> souk.orders.v1.ListOrderLinesRequest
+	29,  // 93: souk.orders.v1.Orders.ListSales:input_type -> souk.orders.v1.ListSalesRequest
+	30,  // 94: souk.orders.v1.Orders.ListDailySales:input_type -> souk.orders.v1.ListDailySalesRequest
+	31,  // 95: souk.orders.v1.Orders.ListProductSales:input_type -> souk.orders.v1.ListProductSalesRequest
+	20,  // 96: souk.orders.v1.Orders.GetOrder:input_type -> souk.orders.v1.GetOrderRequest
+	21,  // 97: souk.orders.v1.Orders.ListOrders:input_type -> souk.orders.v1.ListOrdersRequest
+	34,  // 98: souk.orders.v1.Orders.GetHistory:input_type -> souk.orders.v1.GetHistoryRequest
+	37,  // 99: souk.orders.v1.Orders.ListRuns:input_type -> souk.orders.v1.ListRunsRequest
+	39,  // 100: souk.orders.v1.Orders.GetRun:input_type -> souk.orders.v1.GetRunRequest
+	42,  // 101: souk.orders.v1.Orders.ResolveRun:input_type -> souk.orders.v1.ResolveRunRequest
+	43,  // 102: souk.orders.v1.Orders.ListFacts:input_type -> souk.orders.v1.ListFactsRequest
+	55,  // 103: souk.orders.v1.Orders.Findings:input_type -> souk.type.v1.FindingsRequest
+	15,  // 104: souk.orders.v1.Orders.Checkout:output_type -> souk.orders.v1.Order
+	15,  // 105: souk.orders.v1.Orders.PlaceDeskOrder:output_type -> souk.orders.v1.Order
+	15,  // 106: souk.orders.v1.Orders.CancelOrder:output_type -> souk.orders.v1.Order
+	15,  // 107: souk.orders.v1.Orders.CaptureOrder:output_type -> souk.orders.v1.Order
+	11,  // 108: souk.orders.v1.Orders.OpenReturn:output_type -> souk.orders.v1.Return
+	11,  // 109: souk.orders.v1.Orders.ReceiveReturn:output_type -> souk.orders.v1.Return
+	11,  // 110: souk.orders.v1.Orders.CloseReturn:output_type -> souk.orders.v1.Return
+	13,  // 111: souk.orders.v1.Orders.RefundOrder:output_type -> souk.orders.v1.OrderRefund
+	25,  // 112: souk.orders.v1.Orders.ListReturns:output_type -> souk.orders.v1.ListReturnsResponse
+	27,  // 113: souk.orders.v1.Orders.ListOrderLines:output_type -> souk.orders.v1.ListOrderLinesResponse
+	32,  // 114: souk.orders.v1.Orders.ListSales:output_type -> souk.orders.v1.ListSalesResponse
+	32,  // 115: souk.orders.v1.Orders.ListDailySales:output_type -> souk.orders.v1.ListSalesResponse
+	32,  // 116: souk.orders.v1.Orders.ListProductSales:output_type -> souk.orders.v1.ListSalesResponse
+	15,  // 117: souk.orders.v1.Orders.GetOrder:output_type -> souk.orders.v1.Order
+	22,  // 118: souk.orders.v1.Orders.ListOrders:output_type -> souk.orders.v1.ListOrdersResponse
+	35,  // 119: souk.orders.v1.Orders.GetHistory:output_type -> souk.orders.v1.GetHistoryResponse
+	38,  // 120: souk.orders.v1.Orders.ListRuns:output_type -> souk.orders.v1.ListRunsResponse
+	40,  // 121: souk.orders.v1.Orders.GetRun:output_type -> souk.orders.v1.Run
+	40,  // 122: souk.orders.v1.Orders.ResolveRun:output_type -> souk.orders.v1.Run
+	44,  // 123: souk.orders.v1.Orders.ListFacts:output_type -> souk.orders.v1.ListFactsResponse
+	56,  // 124: souk.orders.v1.Orders.Findings:output_type -> souk.type.v1.FindingsResponse
+	104, // [104:125] is the sub-list for method output_type
+	83,  // [83:104] is the sub-list for method input_type
+	83,  // [83:83] is the sub-list for extension type_name
+	83,  // [83:83] is the sub-list for extension extendee
+	0,   // [0:83] is the sub-list for field type_name
 }
 
 func init() { file_souk_orders_v1_service_proto_init() }
@@ -2046,7 +4586,7 @@ func file_souk_orders_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_orders_v1_service_proto_rawDesc), len(file_souk_orders_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,30 +22,70 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Orders_Checkout_FullMethodName   = "/souk.orders.v1.Orders/Checkout"
-	Orders_GetOrder_FullMethodName   = "/souk.orders.v1.Orders/GetOrder"
-	Orders_ListOrders_FullMethodName = "/souk.orders.v1.Orders/ListOrders"
-	Orders_GetHistory_FullMethodName = "/souk.orders.v1.Orders/GetHistory"
-	Orders_ListRuns_FullMethodName   = "/souk.orders.v1.Orders/ListRuns"
-	Orders_GetRun_FullMethodName     = "/souk.orders.v1.Orders/GetRun"
-	Orders_ResolveRun_FullMethodName = "/souk.orders.v1.Orders/ResolveRun"
-	Orders_ListFacts_FullMethodName  = "/souk.orders.v1.Orders/ListFacts"
-	Orders_Findings_FullMethodName   = "/souk.orders.v1.Orders/Findings"
+	Orders_Checkout_FullMethodName         = "/souk.orders.v1.Orders/Checkout"
+	Orders_PlaceDeskOrder_FullMethodName   = "/souk.orders.v1.Orders/PlaceDeskOrder"
+	Orders_CancelOrder_FullMethodName      = "/souk.orders.v1.Orders/CancelOrder"
+	Orders_CaptureOrder_FullMethodName     = "/souk.orders.v1.Orders/CaptureOrder"
+	Orders_OpenReturn_FullMethodName       = "/souk.orders.v1.Orders/OpenReturn"
+	Orders_ReceiveReturn_FullMethodName    = "/souk.orders.v1.Orders/ReceiveReturn"
+	Orders_CloseReturn_FullMethodName      = "/souk.orders.v1.Orders/CloseReturn"
+	Orders_RefundOrder_FullMethodName      = "/souk.orders.v1.Orders/RefundOrder"
+	Orders_ListReturns_FullMethodName      = "/souk.orders.v1.Orders/ListReturns"
+	Orders_ListOrderLines_FullMethodName   = "/souk.orders.v1.Orders/ListOrderLines"
+	Orders_ListSales_FullMethodName        = "/souk.orders.v1.Orders/ListSales"
+	Orders_ListDailySales_FullMethodName   = "/souk.orders.v1.Orders/ListDailySales"
+	Orders_ListProductSales_FullMethodName = "/souk.orders.v1.Orders/ListProductSales"
+	Orders_GetOrder_FullMethodName         = "/souk.orders.v1.Orders/GetOrder"
+	Orders_ListOrders_FullMethodName       = "/souk.orders.v1.Orders/ListOrders"
+	Orders_GetHistory_FullMethodName       = "/souk.orders.v1.Orders/GetHistory"
+	Orders_ListRuns_FullMethodName         = "/souk.orders.v1.Orders/ListRuns"
+	Orders_GetRun_FullMethodName           = "/souk.orders.v1.Orders/GetRun"
+	Orders_ResolveRun_FullMethodName       = "/souk.orders.v1.Orders/ResolveRun"
+	Orders_ListFacts_FullMethodName        = "/souk.orders.v1.Orders/ListFacts"
+	Orders_Findings_FullMethodName         = "/souk.orders.v1.Orders/Findings"
 )
 
 // OrdersClient is the client API for Orders service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Orders decides orders: placed, then confirmed or rejected, once.
+// Orders decides orders: placed, then confirmed or rejected, once; afterwards canceled, captured, returned, refunded.
 type OrdersClient interface {
 	// Checkout places an order for a cart and sees it through: 201 when confirmed, 202 with Location while undecided,
 	// 409 sold_out, price_changed or cart_already_ordered, 402 when the payment was declined. The same Idempotency-Key
 	// always gets the first answer.
 	Checkout(ctx context.Context, in *CheckoutRequest, opts ...grpc.CallOption) (*Order, error)
+	// PlaceDeskOrder places an order on behalf of a customer, at the list's prices or at prices of the desk's own, which are
+	// audited with their reason. It answers as Checkout does.
+	PlaceDeskOrder(ctx context.Context, in *PlaceDeskOrderRequest, opts ...grpc.CallOption) (*Order, error)
+	// CancelOrder calls off what has not been dispatched: 200 when that is decided, 202 while it is not, 409 already_dispatched
+	// when everything has left, order_rejected when there is nothing to call off. Once canceled it answers 200 again.
+	CancelOrder(ctx context.Context, in *CancelOrderRequest, opts ...grpc.CallOption) (*Order, error)
+	// CaptureOrder takes money before dispatch does, or tries again at once what is due: 409 order_canceled when the order was
+	// canceled first, nothing_to_capture when all was taken or asked for.
+	CaptureOrder(ctx context.Context, in *CaptureOrderRequest, opts ...grpc.CallOption) (*Order, error)
+	// OpenReturn announces what a customer sends back, whole (no lines) or by line: 409 not_returnable names the lines that
+	// were not dispatched or came back already. Staff may say that it is here already.
+	OpenReturn(ctx context.Context, in *OpenReturnRequest, opts ...grpc.CallOption) (*Return, error)
+	// ReceiveReturn takes a return in: its pieces are restocked or written off, its money is given back.
+	ReceiveReturn(ctx context.Context, in *ReceiveReturnRequest, opts ...grpc.CallOption) (*Return, error)
+	// CloseReturn gives an open return up: nothing came, nothing is given back.
+	CloseReturn(ctx context.Context, in *CloseReturnRequest, opts ...grpc.CallOption) (*Return, error)
+	// RefundOrder gives money back without a return: 409 not_refundable says how much is left to give.
+	RefundOrder(ctx context.Context, in *RefundOrderRequest, opts ...grpc.CallOption) (*OrderRefund, error)
+	// ListReturns lists returns, newest first.
+	ListReturns(ctx context.Context, in *ListReturnsRequest, opts ...grpc.CallOption) (*ListReturnsResponse, error)
+	// ListOrderLines lists the lines of orders, the newest order first, as a merchant's spreadsheet wants them.
+	ListOrderLines(ctx context.Context, in *ListOrderLinesRequest, opts ...grpc.CallOption) (*ListOrderLinesResponse, error)
+	// ListSales lists what was sold and came back, by day and product, the newest day first.
+	ListSales(ctx context.Context, in *ListSalesRequest, opts ...grpc.CallOption) (*ListSalesResponse, error)
+	// ListDailySales lists sales by day, the newest first.
+	ListDailySales(ctx context.Context, in *ListDailySalesRequest, opts ...grpc.CallOption) (*ListSalesResponse, error)
+	// ListProductSales lists all sales by product.
+	ListProductSales(ctx context.Context, in *ListProductSalesRequest, opts ...grpc.CallOption) (*ListSalesResponse, error)
 	// GetOrder reads an order; its own token, its cart's token, or staff.
 	GetOrder(ctx context.Context, in *GetOrderRequest, opts ...grpc.CallOption) (*Order, error)
-	// ListOrders lists orders, newest first: all for staff, those of the cart for a cart's token.
+	// ListOrders lists orders, newest sale first: all for staff, those of the cart for a cart's token.
 	ListOrders(ctx context.Context, in *ListOrdersRequest, opts ...grpc.CallOption) (*ListOrdersResponse, error)
 	// GetHistory reads what happened to an order, oldest first.
 	GetHistory(ctx context.Context, in *GetHistoryRequest, opts ...grpc.CallOption) (*GetHistoryResponse, error)
@@ -73,6 +113,126 @@ func (c *ordersClient) Checkout(ctx context.Context, in *CheckoutRequest, opts .
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Order)
 	err := c.cc.Invoke(ctx, Orders_Checkout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) PlaceDeskOrder(ctx context.Context, in *PlaceDeskOrderRequest, opts ...grpc.CallOption) (*Order, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Order)
+	err := c.cc.Invoke(ctx, Orders_PlaceDeskOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) CancelOrder(ctx context.Context, in *CancelOrderRequest, opts ...grpc.CallOption) (*Order, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Order)
+	err := c.cc.Invoke(ctx, Orders_CancelOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) CaptureOrder(ctx context.Context, in *CaptureOrderRequest, opts ...grpc.CallOption) (*Order, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Order)
+	err := c.cc.Invoke(ctx, Orders_CaptureOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) OpenReturn(ctx context.Context, in *OpenReturnRequest, opts ...grpc.CallOption) (*Return, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Return)
+	err := c.cc.Invoke(ctx, Orders_OpenReturn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) ReceiveReturn(ctx context.Context, in *ReceiveReturnRequest, opts ...grpc.CallOption) (*Return, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Return)
+	err := c.cc.Invoke(ctx, Orders_ReceiveReturn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) CloseReturn(ctx context.Context, in *CloseReturnRequest, opts ...grpc.CallOption) (*Return, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Return)
+	err := c.cc.Invoke(ctx, Orders_CloseReturn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) RefundOrder(ctx context.Context, in *RefundOrderRequest, opts ...grpc.CallOption) (*OrderRefund, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OrderRefund)
+	err := c.cc.Invoke(ctx, Orders_RefundOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) ListReturns(ctx context.Context, in *ListReturnsRequest, opts ...grpc.CallOption) (*ListReturnsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListReturnsResponse)
+	err := c.cc.Invoke(ctx, Orders_ListReturns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) ListOrderLines(ctx context.Context, in *ListOrderLinesRequest, opts ...grpc.CallOption) (*ListOrderLinesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListOrderLinesResponse)
+	err := c.cc.Invoke(ctx, Orders_ListOrderLines_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) ListSales(ctx context.Context, in *ListSalesRequest, opts ...grpc.CallOption) (*ListSalesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSalesResponse)
+	err := c.cc.Invoke(ctx, Orders_ListSales_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) ListDailySales(ctx context.Context, in *ListDailySalesRequest, opts ...grpc.CallOption) (*ListSalesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSalesResponse)
+	err := c.cc.Invoke(ctx, Orders_ListDailySales_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) ListProductSales(ctx context.Context, in *ListProductSalesRequest, opts ...grpc.CallOption) (*ListSalesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSalesResponse)
+	err := c.cc.Invoke(ctx, Orders_ListProductSales_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -163,15 +323,43 @@ func (c *ordersClient) Findings(ctx context.Context, in *v1.FindingsRequest, opt
 // All implementations must embed UnimplementedOrdersServer
 // for forward compatibility.
 //
-// Orders decides orders: placed, then confirmed or rejected, once.
+// Orders decides orders: placed, then confirmed or rejected, once; afterwards canceled, captured, returned, refunded.
 type OrdersServer interface {
 	// Checkout places an order for a cart and sees it through: 201 when confirmed, 202 with Location while undecided,
 	// 409 sold_out, price_changed or cart_already_ordered, 402 when the payment was declined. The same Idempotency-Key
 	// always gets the first answer.
 	Checkout(context.Context, *CheckoutRequest) (*Order, error)
+	// PlaceDeskOrder places an order on behalf of a customer, at the list's prices or at prices of the desk's own, which are
+	// audited with their reason. It answers as Checkout does.
+	PlaceDeskOrder(context.Context, *PlaceDeskOrderRequest) (*Order, error)
+	// CancelOrder calls off what has not been dispatched: 200 when that is decided, 202 while it is not, 409 already_dispatched
+	// when everything has left, order_rejected when there is nothing to call off. Once canceled it answers 200 again.
+	CancelOrder(context.Context, *CancelOrderRequest) (*Order, error)
+	// CaptureOrder takes money before dispatch does, or tries again at once what is due: 409 order_canceled when the order was
+	// canceled first, nothing_to_capture when all was taken or asked for.
+	CaptureOrder(context.Context, *CaptureOrderRequest) (*Order, error)
+	// OpenReturn announces what a customer sends back, whole (no lines) or by line: 409 not_returnable names the lines that
+	// were not dispatched or came back already. Staff may say that it is here already.
+	OpenReturn(context.Context, *OpenReturnRequest) (*Return, error)
+	// ReceiveReturn takes a return in: its pieces are restocked or written off, its money is given back.
+	ReceiveReturn(context.Context, *ReceiveReturnRequest) (*Return, error)
+	// CloseReturn gives an open return up: nothing came, nothing is given back.
+	CloseReturn(context.Context, *CloseReturnRequest) (*Return, error)
+	// RefundOrder gives money back without a return: 409 not_refundable says how much is left to give.
+	RefundOrder(context.Context, *RefundOrderRequest) (*OrderRefund, error)
+	// ListReturns lists returns, newest first.
+	ListReturns(context.Context, *ListReturnsRequest) (*ListReturnsResponse, error)
+	// ListOrderLines lists the lines of orders, the newest order first, as a merchant's spreadsheet wants them.
+	ListOrderLines(context.Context, *ListOrderLinesRequest) (*ListOrderLinesResponse, error)
+	// ListSales lists what was sold and came back, by day and product, the newest day first.
+	ListSales(context.Context, *ListSalesRequest) (*ListSalesResponse, error)
+	// ListDailySales lists sales by day, the newest first.
+	ListDailySales(context.Context, *ListDailySalesRequest) (*ListSalesResponse, error)
+	// ListProductSales lists all sales by product.
+	ListProductSales(context.Context, *ListProductSalesRequest) (*ListSalesResponse, error)
 	// GetOrder reads an order; its own token, its cart's token, or staff.
 	GetOrder(context.Context, *GetOrderRequest) (*Order, error)
-	// ListOrders lists orders, newest first: all for staff, those of the cart for a cart's token.
+	// ListOrders lists orders, newest sale first: all for staff, those of the cart for a cart's token.
 	ListOrders(context.Context, *ListOrdersRequest) (*ListOrdersResponse, error)
 	// GetHistory reads what happened to an order, oldest first.
 	GetHistory(context.Context, *GetHistoryRequest) (*GetHistoryResponse, error)
@@ -197,6 +385,42 @@ type UnimplementedOrdersServer struct{}
 
 func (UnimplementedOrdersServer) Checkout(context.Context, *CheckoutRequest) (*Order, error) {
 	return nil, status.Error(codes.Unimplemented, "method Checkout not implemented")
+}
+func (UnimplementedOrdersServer) PlaceDeskOrder(context.Context, *PlaceDeskOrderRequest) (*Order, error) {
+	return nil, status.Error(codes.Unimplemented, "method PlaceDeskOrder not implemented")
+}
+func (UnimplementedOrdersServer) CancelOrder(context.Context, *CancelOrderRequest) (*Order, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelOrder not implemented")
+}
+func (UnimplementedOrdersServer) CaptureOrder(context.Context, *CaptureOrderRequest) (*Order, error) {
+	return nil, status.Error(codes.Unimplemented, "method CaptureOrder not implemented")
+}
+func (UnimplementedOrdersServer) OpenReturn(context.Context, *OpenReturnRequest) (*Return, error) {
+	return nil, status.Error(codes.Unimplemented, "method OpenReturn not implemented")
+}
+func (UnimplementedOrdersServer) ReceiveReturn(context.Context, *ReceiveReturnRequest) (*Return, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReceiveReturn not implemented")
+}
+func (UnimplementedOrdersServer) CloseReturn(context.Context, *CloseReturnRequest) (*Return, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseReturn not implemented")
+}
+func (UnimplementedOrdersServer) RefundOrder(context.Context, *RefundOrderRequest) (*OrderRefund, error) {
+	return nil, status.Error(codes.Unimplemented, "method RefundOrder not implemented")
+}
+func (UnimplementedOrdersServer) ListReturns(context.Context, *ListReturnsRequest) (*ListReturnsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListReturns not implemented")
+}
+func (UnimplementedOrdersServer) ListOrderLines(context.Context, *ListOrderLinesRequest) (*ListOrderLinesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListOrderLines not implemented")
+}
+func (UnimplementedOrdersServer) ListSales(context.Context, *ListSalesRequest) (*ListSalesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSales not implemented")
+}
+func (UnimplementedOrdersServer) ListDailySales(context.Context, *ListDailySalesRequest) (*ListSalesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDailySales not implemented")
+}
+func (UnimplementedOrdersServer) ListProductSales(context.Context, *ListProductSalesRequest) (*ListSalesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListProductSales not implemented")
 }
 func (UnimplementedOrdersServer) GetOrder(context.Context, *GetOrderRequest) (*Order, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOrder not implemented")
@@ -257,6 +481,222 @@ func _Orders_Checkout_Handler(srv interface{}, ctx context.Context, dec func(int
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(OrdersServer).Checkout(ctx, req.(*CheckoutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_PlaceDeskOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PlaceDeskOrderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).PlaceDeskOrder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_PlaceDeskOrder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).PlaceDeskOrder(ctx, req.(*PlaceDeskOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_CancelOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelOrderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).CancelOrder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_CancelOrder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).CancelOrder(ctx, req.(*CancelOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_CaptureOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CaptureOrderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).CaptureOrder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_CaptureOrder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).CaptureOrder(ctx, req.(*CaptureOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_OpenReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OpenReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).OpenReturn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_OpenReturn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).OpenReturn(ctx, req.(*OpenReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_ReceiveReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReceiveReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).ReceiveReturn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_ReceiveReturn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).ReceiveReturn(ctx, req.(*ReceiveReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_CloseReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).CloseReturn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_CloseReturn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).CloseReturn(ctx, req.(*CloseReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_RefundOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RefundOrderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).RefundOrder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_RefundOrder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).RefundOrder(ctx, req.(*RefundOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_ListReturns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListReturnsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).ListReturns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_ListReturns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).ListReturns(ctx, req.(*ListReturnsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_ListOrderLines_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListOrderLinesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).ListOrderLines(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_ListOrderLines_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).ListOrderLines(ctx, req.(*ListOrderLinesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_ListSales_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSalesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).ListSales(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_ListSales_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).ListSales(ctx, req.(*ListSalesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_ListDailySales_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDailySalesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).ListDailySales(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_ListDailySales_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).ListDailySales(ctx, req.(*ListDailySalesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_ListProductSales_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListProductSalesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).ListProductSales(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_ListProductSales_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).ListProductSales(ctx, req.(*ListProductSalesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -415,6 +855,54 @@ var Orders_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Checkout",
 			Handler:    _Orders_Checkout_Handler,
+		},
+		{
+			MethodName: "PlaceDeskOrder",
+			Handler:    _Orders_PlaceDeskOrder_Handler,
+		},
+		{
+			MethodName: "CancelOrder",
+			Handler:    _Orders_CancelOrder_Handler,
+		},
+		{
+			MethodName: "CaptureOrder",
+			Handler:    _Orders_CaptureOrder_Handler,
+		},
+		{
+			MethodName: "OpenReturn",
+			Handler:    _Orders_OpenReturn_Handler,
+		},
+		{
+			MethodName: "ReceiveReturn",
+			Handler:    _Orders_ReceiveReturn_Handler,
+		},
+		{
+			MethodName: "CloseReturn",
+			Handler:    _Orders_CloseReturn_Handler,
+		},
+		{
+			MethodName: "RefundOrder",
+			Handler:    _Orders_RefundOrder_Handler,
+		},
+		{
+			MethodName: "ListReturns",
+			Handler:    _Orders_ListReturns_Handler,
+		},
+		{
+			MethodName: "ListOrderLines",
+			Handler:    _Orders_ListOrderLines_Handler,
+		},
+		{
+			MethodName: "ListSales",
+			Handler:    _Orders_ListSales_Handler,
+		},
+		{
+			MethodName: "ListDailySales",
+			Handler:    _Orders_ListDailySales_Handler,
+		},
+		{
+			MethodName: "ListProductSales",
+			Handler:    _Orders_ListProductSales_Handler,
 		},
 		{
 			MethodName: "GetOrder",

@@ -34,7 +34,9 @@ type PaymentAuthorized struct {
 	// The attempt.
 	Attempt int32 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// How much.
-	Amount        *v1.Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
+	Amount *v1.Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The provider can capture it in parts.
+	MultiCapture  bool `protobuf:"varint,6,opt,name=multi_capture,json=multiCapture,proto3" json:"multi_capture,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -102,6 +104,13 @@ func (x *PaymentAuthorized) GetAmount() *v1.Money {
 		return x.Amount
 	}
 	return nil
+}
+
+func (x *PaymentAuthorized) GetMultiCapture() bool {
+	if x != nil {
+		return x.MultiCapture
+	}
+	return false
 }
 
 // PaymentDeclined says that the provider refused.
@@ -396,17 +405,356 @@ func (x *PaymentFailed) GetRunId() string {
 	return ""
 }
 
+// PaymentCaptured says that money of an order was taken.
+type PaymentCaptured struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "cap_…".
+	CaptureId string `protobuf:"bytes,2,opt,name=capture_id,json=captureId,proto3" json:"capture_id,omitempty"`
+	// How much, store credit included.
+	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PaymentCaptured) Reset() {
+	*x = PaymentCaptured{}
+	mi := &file_souk_payments_v1_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PaymentCaptured) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PaymentCaptured) ProtoMessage() {}
+
+func (x *PaymentCaptured) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PaymentCaptured.ProtoReflect.Descriptor instead.
+func (*PaymentCaptured) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PaymentCaptured) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *PaymentCaptured) GetCaptureId() string {
+	if x != nil {
+		return x.CaptureId
+	}
+	return ""
+}
+
+func (x *PaymentCaptured) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// CaptureFailed says that money of an order could not be taken; it is due.
+type CaptureFailed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "cap_…".
+	CaptureId string `protobuf:"bytes,2,opt,name=capture_id,json=captureId,proto3" json:"capture_id,omitempty"`
+	// Why.
+	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureFailed) Reset() {
+	*x = CaptureFailed{}
+	mi := &file_souk_payments_v1_events_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureFailed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureFailed) ProtoMessage() {}
+
+func (x *CaptureFailed) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_events_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureFailed.ProtoReflect.Descriptor instead.
+func (*CaptureFailed) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_events_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CaptureFailed) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *CaptureFailed) GetCaptureId() string {
+	if x != nil {
+		return x.CaptureId
+	}
+	return ""
+}
+
+func (x *CaptureFailed) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// PaymentRefunded says that money of an order was given back.
+type PaymentRefunded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "rfd_…".
+	RefundId string `protobuf:"bytes,2,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// How much, store credit included.
+	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PaymentRefunded) Reset() {
+	*x = PaymentRefunded{}
+	mi := &file_souk_payments_v1_events_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PaymentRefunded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PaymentRefunded) ProtoMessage() {}
+
+func (x *PaymentRefunded) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_events_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PaymentRefunded.ProtoReflect.Descriptor instead.
+func (*PaymentRefunded) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_events_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PaymentRefunded) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *PaymentRefunded) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *PaymentRefunded) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// RefundFailed says that money could not be given back; it may be tried again.
+type RefundFailed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "rfd_…".
+	RefundId string `protobuf:"bytes,2,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// Why.
+	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundFailed) Reset() {
+	*x = RefundFailed{}
+	mi := &file_souk_payments_v1_events_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundFailed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundFailed) ProtoMessage() {}
+
+func (x *RefundFailed) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_events_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundFailed.ProtoReflect.Descriptor instead.
+func (*RefundFailed) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_events_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RefundFailed) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *RefundFailed) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *RefundFailed) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// WalletChanged says what a wallet has now.
+type WalletChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose.
+	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// "deposited", "withdrawn", "held", "released", "captured" or "refunded".
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// How much.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What can be spent now.
+	Balance *v1.Money `protobuf:"bytes,4,opt,name=balance,proto3" json:"balance,omitempty"`
+	// The order behind it, if any.
+	OrderId       string `protobuf:"bytes,5,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WalletChanged) Reset() {
+	*x = WalletChanged{}
+	mi := &file_souk_payments_v1_events_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WalletChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WalletChanged) ProtoMessage() {}
+
+func (x *WalletChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_events_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WalletChanged.ProtoReflect.Descriptor instead.
+func (*WalletChanged) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_events_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *WalletChanged) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *WalletChanged) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *WalletChanged) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *WalletChanged) GetBalance() *v1.Money {
+	if x != nil {
+		return x.Balance
+	}
+	return nil
+}
+
+func (x *WalletChanged) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
 var File_souk_payments_v1_events_proto protoreflect.FileDescriptor
 
 const file_souk_payments_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1dsouk/payments/v1/events.proto\x12\x10souk.payments.v1\x1a\x17souk/type/v1/type.proto\"\xa9\x01\n" +
+	"\x1dsouk/payments/v1/events.proto\x12\x10souk.payments.v1\x1a\x17souk/type/v1/type.proto\"\xce\x01\n" +
 	"\x11PaymentAuthorized\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1b\n" +
 	"\tintent_id\x18\x02 \x01(\tR\bintentId\x12\x15\n" +
 	"\x06run_id\x18\x03 \x01(\tR\x05runId\x12\x18\n" +
 	"\aattempt\x18\x04 \x01(\x05R\aattempt\x12+\n" +
-	"\x06amount\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\"\x9d\x01\n" +
+	"\x06amount\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12#\n" +
+	"\rmulti_capture\x18\x06 \x01(\bR\fmultiCapture\"\x9d\x01\n" +
 	"\x0fPaymentDeclined\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1b\n" +
 	"\tintent_id\x18\x02 \x01(\tR\bintentId\x12\x15\n" +
@@ -426,7 +774,32 @@ const file_souk_payments_v1_events_proto_rawDesc = "" +
 	"\rPaymentFailed\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1b\n" +
 	"\tintent_id\x18\x02 \x01(\tR\bintentId\x12\x15\n" +
-	"\x06run_id\x18\x03 \x01(\tR\x05runIdB?Z=github.com/seed-21071466/souk/gen/souk/payments/v1;paymentsv1b\x06proto3"
+	"\x06run_id\x18\x03 \x01(\tR\x05runId\"x\n" +
+	"\x0fPaymentCaptured\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1d\n" +
+	"\n" +
+	"capture_id\x18\x02 \x01(\tR\tcaptureId\x12+\n" +
+	"\x06amount\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\"]\n" +
+	"\rCaptureFailed\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1d\n" +
+	"\n" +
+	"capture_id\x18\x02 \x01(\tR\tcaptureId\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\"v\n" +
+	"\x0fPaymentRefunded\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1b\n" +
+	"\trefund_id\x18\x02 \x01(\tR\brefundId\x12+\n" +
+	"\x06amount\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\"Z\n" +
+	"\fRefundFailed\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1b\n" +
+	"\trefund_id\x18\x02 \x01(\tR\brefundId\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\"\xb9\x01\n" +
+	"\rWalletChanged\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12+\n" +
+	"\x06amount\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12-\n" +
+	"\abalance\x18\x04 \x01(\v2\x13.souk.type.v1.MoneyR\abalance\x12\x19\n" +
+	"\border_id\x18\x05 \x01(\tR\aorderIdB?Z=github.com/seed-21071466/souk/gen/souk/payments/v1;paymentsv1b\x06proto3"
 
 var (
 	file_souk_payments_v1_events_proto_rawDescOnce sync.Once
@@ -440,23 +813,32 @@ func file_souk_payments_v1_events_proto_rawDescGZIP() []byte {
 	return file_souk_payments_v1_events_proto_rawDescData
 }
 
-var file_souk_payments_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_souk_payments_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_souk_payments_v1_events_proto_goTypes = []any{
 	(*PaymentAuthorized)(nil), // 0: souk.payments.v1.PaymentAuthorized
 	(*PaymentDeclined)(nil),   // 1: souk.payments.v1.PaymentDeclined
 	(*PaymentUnknown)(nil),    // 2: souk.payments.v1.PaymentUnknown
 	(*PaymentVoided)(nil),     // 3: souk.payments.v1.PaymentVoided
 	(*PaymentFailed)(nil),     // 4: souk.payments.v1.PaymentFailed
-	(*v1.Money)(nil),          // 5: souk.type.v1.Money
+	(*PaymentCaptured)(nil),   // 5: souk.payments.v1.PaymentCaptured
+	(*CaptureFailed)(nil),     // 6: souk.payments.v1.CaptureFailed
+	(*PaymentRefunded)(nil),   // 7: souk.payments.v1.PaymentRefunded
+	(*RefundFailed)(nil),      // 8: souk.payments.v1.RefundFailed
+	(*WalletChanged)(nil),     // 9: souk.payments.v1.WalletChanged
+	(*v1.Money)(nil),          // 10: souk.type.v1.Money
 }
 var file_souk_payments_v1_events_proto_depIdxs = []int32{
-	5, // 0: souk.payments.v1.PaymentAuthorized.amount:type_name -> souk.type.v1.Money
-	5, // 1: souk.payments.v1.PaymentVoided.amount:type_name -> souk.type.v1.Money
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	10, // 0: souk.payments.v1.PaymentAuthorized.amount:type_name -> souk.type.v1.Money
+	10, // 1: souk.payments.v1.PaymentVoided.amount:type_name -> souk.type.v1.Money
+	10, // 2: souk.payments.v1.PaymentCaptured.amount:type_name -> souk.type.v1.Money
+	10, // 3: souk.payments.v1.PaymentRefunded.amount:type_name -> souk.type.v1.Money
+	10, // 4: souk.payments.v1.WalletChanged.amount:type_name -> souk.type.v1.Money
+	10, // 5: souk.payments.v1.WalletChanged.balance:type_name -> souk.type.v1.Money
+	6,  // [6:6] is the sub-list for method output_type
+	6,  // [6:6] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_souk_payments_v1_events_proto_init() }
@@ -470,7 +852,7 @@ func file_souk_payments_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_payments_v1_events_proto_rawDesc), len(file_souk_payments_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -4,7 +4,7 @@
 // 	protoc        v6.33.0
 // source: souk/payments/v1/service.proto
 
-// Payments: intents, attempts, the ledger.
+// Payments: intents, attempts, captures, refunds, wallets, the ledger.
 
 package paymentsv1
 
@@ -189,7 +189,8 @@ type Intent struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The order.
 	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
-	// "confirming", "authorized", "declined", "unknown", "canceling", "voided", "failed", or "none" when Cancel found nothing.
+	// "confirming", "authorized", "captured" (wholly, or the rest was released), "declined", "unknown", "canceling", "voided",
+	// "failed", or "none" when Cancel found nothing.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// How much.
 	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -204,7 +205,13 @@ type Intent struct {
 	// When it was made.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// When it last changed.
-	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// Taken so far.
+	Captured *v1.Money `protobuf:"bytes,11,opt,name=captured,proto3" json:"captured,omitempty"`
+	// Given back so far.
+	Refunded *v1.Money `protobuf:"bytes,12,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	// The provider can capture it in parts.
+	MultiCapture  bool `protobuf:"varint,13,opt,name=multi_capture,json=multiCapture,proto3" json:"multi_capture,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -307,6 +314,27 @@ func (x *Intent) GetUpdatedAt() *timestamppb.Timestamp {
 		return x.UpdatedAt
 	}
 	return nil
+}
+
+func (x *Intent) GetCaptured() *v1.Money {
+	if x != nil {
+		return x.Captured
+	}
+	return nil
+}
+
+func (x *Intent) GetRefunded() *v1.Money {
+	if x != nil {
+		return x.Refunded
+	}
+	return nil
+}
+
+func (x *Intent) GetMultiCapture() bool {
+	if x != nil {
+		return x.MultiCapture
+	}
+	return false
 }
 
 // GetIntentRequest names an intent.
@@ -630,6 +658,1457 @@ func (x *Account) GetPostings() int32 {
 	return 0
 }
 
+// HoldCreditRequest sets store credit aside.
+type HoldCreditRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The run whose step this is.
+	RunId string `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// Whose wallet.
+	SubjectId string `protobuf:"bytes,3,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// How much.
+	Amount        *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldCreditRequest) Reset() {
+	*x = HoldCreditRequest{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldCreditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldCreditRequest) ProtoMessage() {}
+
+func (x *HoldCreditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldCreditRequest.ProtoReflect.Descriptor instead.
+func (*HoldCreditRequest) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *HoldCreditRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *HoldCreditRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *HoldCreditRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *HoldCreditRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// ReleaseCreditRequest gives store credit back.
+type ReleaseCreditRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The run whose effect is undone.
+	RunId         string `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseCreditRequest) Reset() {
+	*x = ReleaseCreditRequest{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseCreditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseCreditRequest) ProtoMessage() {}
+
+func (x *ReleaseCreditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseCreditRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseCreditRequest) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ReleaseCreditRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ReleaseCreditRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+// Credit is store credit set aside for an order.
+type Credit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "held", "captured" (wholly, or the rest was released), "released", or "none" when ReleaseCredit found nothing.
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// Whose.
+	SubjectId string `protobuf:"bytes,3,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// Set aside at first.
+	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Taken of it.
+	Captured *v1.Money `protobuf:"bytes,5,opt,name=captured,proto3" json:"captured,omitempty"`
+	// Given back to the wallet after it was taken.
+	Refunded      *v1.Money `protobuf:"bytes,6,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Credit) Reset() {
+	*x = Credit{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Credit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Credit) ProtoMessage() {}
+
+func (x *Credit) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Credit.ProtoReflect.Descriptor instead.
+func (*Credit) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Credit) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Credit) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Credit) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *Credit) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *Credit) GetCaptured() *v1.Money {
+	if x != nil {
+		return x.Captured
+	}
+	return nil
+}
+
+func (x *Credit) GetRefunded() *v1.Money {
+	if x != nil {
+		return x.Refunded
+	}
+	return nil
+}
+
+// CaptureRequest takes money.
+type CaptureRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "cap_…": the key, for ever.
+	CaptureId string `protobuf:"bytes,2,opt,name=capture_id,json=captureId,proto3" json:"capture_id,omitempty"`
+	// How much of the order's total.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Nothing more will be captured: what is left is released.
+	Final         bool `protobuf:"varint,4,opt,name=final,proto3" json:"final,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureRequest) Reset() {
+	*x = CaptureRequest{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureRequest) ProtoMessage() {}
+
+func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureRequest.ProtoReflect.Descriptor instead.
+func (*CaptureRequest) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CaptureRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *CaptureRequest) GetCaptureId() string {
+	if x != nil {
+		return x.CaptureId
+	}
+	return ""
+}
+
+func (x *CaptureRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *CaptureRequest) GetFinal() bool {
+	if x != nil {
+		return x.Final
+	}
+	return false
+}
+
+// Capture is one taking of money.
+type Capture struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "cap_…".
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The order.
+	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "captured", "failed" (may be tried again) or "unknown".
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// How much.
+	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Of it, store credit.
+	Credit *v1.Money `protobuf:"bytes,5,opt,name=credit,proto3" json:"credit,omitempty"`
+	// Why it failed: "authorization_expired", "capture_refused", …
+	FailureCode string `protobuf:"bytes,6,opt,name=failure_code,json=failureCode,proto3" json:"failure_code,omitempty"`
+	// When it was first asked for.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When it last changed.
+	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Capture) Reset() {
+	*x = Capture{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Capture) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Capture) ProtoMessage() {}
+
+func (x *Capture) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Capture.ProtoReflect.Descriptor instead.
+func (*Capture) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Capture) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Capture) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Capture) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Capture) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *Capture) GetCredit() *v1.Money {
+	if x != nil {
+		return x.Credit
+	}
+	return nil
+}
+
+func (x *Capture) GetFailureCode() string {
+	if x != nil {
+		return x.FailureCode
+	}
+	return ""
+}
+
+func (x *Capture) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *Capture) GetUpdatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdatedAt
+	}
+	return nil
+}
+
+// RefundRequest gives money back.
+type RefundRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "rfd_…": the key, for ever.
+	RefundId string `protobuf:"bytes,2,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// How much.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why, for the log.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundRequest) Reset() {
+	*x = RefundRequest{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundRequest) ProtoMessage() {}
+
+func (x *RefundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundRequest.ProtoReflect.Descriptor instead.
+func (*RefundRequest) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RefundRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *RefundRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *RefundRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *RefundRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Refund is one giving back.
+type Refund struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "rfd_…".
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The order.
+	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "refunded", "failed" (may be tried again) or "unknown".
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// How much.
+	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Of it, to the wallet.
+	Credit *v1.Money `protobuf:"bytes,5,opt,name=credit,proto3" json:"credit,omitempty"`
+	// Why it failed.
+	FailureCode string `protobuf:"bytes,6,opt,name=failure_code,json=failureCode,proto3" json:"failure_code,omitempty"`
+	// When it was first asked for.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When it last changed.
+	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refund) Reset() {
+	*x = Refund{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refund) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refund) ProtoMessage() {}
+
+func (x *Refund) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refund.ProtoReflect.Descriptor instead.
+func (*Refund) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Refund) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Refund) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Refund) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Refund) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *Refund) GetCredit() *v1.Money {
+	if x != nil {
+		return x.Credit
+	}
+	return nil
+}
+
+func (x *Refund) GetFailureCode() string {
+	if x != nil {
+		return x.FailureCode
+	}
+	return ""
+}
+
+func (x *Refund) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *Refund) GetUpdatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdatedAt
+	}
+	return nil
+}
+
+// ListCapturesRequest selects a page.
+type ListCapturesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 1,000; 100 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only this order's.
+	OrderId string `protobuf:"bytes,3,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "captured", "failed" or "unknown"; all when empty.
+	State         string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCapturesRequest) Reset() {
+	*x = ListCapturesRequest{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCapturesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCapturesRequest) ProtoMessage() {}
+
+func (x *ListCapturesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCapturesRequest.ProtoReflect.Descriptor instead.
+func (*ListCapturesRequest) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListCapturesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCapturesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListCapturesRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ListCapturesRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+// ListCapturesResponse is one page.
+type ListCapturesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By order, oldest first.
+	Captures []*Capture `protobuf:"bytes,1,rep,name=captures,proto3" json:"captures,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCapturesResponse) Reset() {
+	*x = ListCapturesResponse{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCapturesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCapturesResponse) ProtoMessage() {}
+
+func (x *ListCapturesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCapturesResponse.ProtoReflect.Descriptor instead.
+func (*ListCapturesResponse) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListCapturesResponse) GetCaptures() []*Capture {
+	if x != nil {
+		return x.Captures
+	}
+	return nil
+}
+
+func (x *ListCapturesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ListRefundsRequest selects a page.
+type ListRefundsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 1,000; 100 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only this order's.
+	OrderId string `protobuf:"bytes,3,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "refunded", "failed" or "unknown"; all when empty.
+	State         string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefundsRequest) Reset() {
+	*x = ListRefundsRequest{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefundsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefundsRequest) ProtoMessage() {}
+
+func (x *ListRefundsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefundsRequest.ProtoReflect.Descriptor instead.
+func (*ListRefundsRequest) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListRefundsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRefundsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListRefundsRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ListRefundsRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+// ListRefundsResponse is one page.
+type ListRefundsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By order, oldest first.
+	Refunds []*Refund `protobuf:"bytes,1,rep,name=refunds,proto3" json:"refunds,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefundsResponse) Reset() {
+	*x = ListRefundsResponse{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefundsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefundsResponse) ProtoMessage() {}
+
+func (x *ListRefundsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefundsResponse.ProtoReflect.Descriptor instead.
+func (*ListRefundsResponse) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListRefundsResponse) GetRefunds() []*Refund {
+	if x != nil {
+		return x.Refunds
+	}
+	return nil
+}
+
+func (x *ListRefundsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Wallet is a subject's store credit in one currency.
+type Wallet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose.
+	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// What can be spent.
+	Balance *v1.Money `protobuf:"bytes,2,opt,name=balance,proto3" json:"balance,omitempty"`
+	// Set aside for orders that are not captured yet.
+	Held *v1.Money `protobuf:"bytes,3,opt,name=held,proto3" json:"held,omitempty"`
+	// Entries in its history.
+	Entries       int32 `protobuf:"varint,4,opt,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Wallet) Reset() {
+	*x = Wallet{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Wallet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Wallet) ProtoMessage() {}
+
+func (x *Wallet) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Wallet.ProtoReflect.Descriptor instead.
+func (*Wallet) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Wallet) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *Wallet) GetBalance() *v1.Money {
+	if x != nil {
+		return x.Balance
+	}
+	return nil
+}
+
+func (x *Wallet) GetHeld() *v1.Money {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *Wallet) GetEntries() int32 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+// GetWalletRequest names a wallet.
+type GetWalletRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose.
+	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// ISO 4217 code; the only one that it has, or the shop's, when empty.
+	Currency      string `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWalletRequest) Reset() {
+	*x = GetWalletRequest{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWalletRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWalletRequest) ProtoMessage() {}
+
+func (x *GetWalletRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWalletRequest.ProtoReflect.Descriptor instead.
+func (*GetWalletRequest) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetWalletRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *GetWalletRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+// WalletEntry is one event of a wallet.
+type WalletEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number in the wallet, from 1.
+	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// "deposited", "withdrawn", "held", "released", "captured" or "refunded".
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// How much.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What could be spent after it.
+	Balance *v1.Money `protobuf:"bytes,4,opt,name=balance,proto3" json:"balance,omitempty"`
+	// The order behind it, if any.
+	OrderId string `protobuf:"bytes,5,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who.
+	Actor string `protobuf:"bytes,7,opt,name=actor,proto3" json:"actor,omitempty"`
+	// When.
+	At            *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WalletEntry) Reset() {
+	*x = WalletEntry{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WalletEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WalletEntry) ProtoMessage() {}
+
+func (x *WalletEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WalletEntry.ProtoReflect.Descriptor instead.
+func (*WalletEntry) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *WalletEntry) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *WalletEntry) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *WalletEntry) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *WalletEntry) GetBalance() *v1.Money {
+	if x != nil {
+		return x.Balance
+	}
+	return nil
+}
+
+func (x *WalletEntry) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *WalletEntry) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *WalletEntry) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *WalletEntry) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+// ListWalletEntriesRequest selects a page.
+type ListWalletEntriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose.
+	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// ISO 4217 code; the only one that it has when empty.
+	Currency string `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
+	// Rows a page, 1 to 200; 50 when 0.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// "deposited", "withdrawn", "held", "released", "captured" or "refunded"; all when empty.
+	Kind          string `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWalletEntriesRequest) Reset() {
+	*x = ListWalletEntriesRequest{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWalletEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWalletEntriesRequest) ProtoMessage() {}
+
+func (x *ListWalletEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWalletEntriesRequest.ProtoReflect.Descriptor instead.
+func (*ListWalletEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListWalletEntriesRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *ListWalletEntriesRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *ListWalletEntriesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListWalletEntriesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListWalletEntriesRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+// ListWalletEntriesResponse is one page.
+type ListWalletEntriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest first.
+	Entries []*WalletEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWalletEntriesResponse) Reset() {
+	*x = ListWalletEntriesResponse{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWalletEntriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWalletEntriesResponse) ProtoMessage() {}
+
+func (x *ListWalletEntriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWalletEntriesResponse.ProtoReflect.Descriptor instead.
+func (*ListWalletEntriesResponse) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListWalletEntriesResponse) GetEntries() []*WalletEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListWalletEntriesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ListWalletsRequest selects a page.
+type ListWalletsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 200; 50 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWalletsRequest) Reset() {
+	*x = ListWalletsRequest{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWalletsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWalletsRequest) ProtoMessage() {}
+
+func (x *ListWalletsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWalletsRequest.ProtoReflect.Descriptor instead.
+func (*ListWalletsRequest) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListWalletsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListWalletsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListWalletsResponse is one page.
+type ListWalletsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By subject and currency.
+	Wallets []*Wallet `protobuf:"bytes,1,rep,name=wallets,proto3" json:"wallets,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWalletsResponse) Reset() {
+	*x = ListWalletsResponse{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWalletsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWalletsResponse) ProtoMessage() {}
+
+func (x *ListWalletsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWalletsResponse.ProtoReflect.Descriptor instead.
+func (*ListWalletsResponse) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListWalletsResponse) GetWallets() []*Wallet {
+	if x != nil {
+		return x.Wallets
+	}
+	return nil
+}
+
+func (x *ListWalletsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// DepositRequest adds to a wallet.
+type DepositRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose.
+	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// More than nothing.
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why, for people, at most 200 characters.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DepositRequest) Reset() {
+	*x = DepositRequest{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DepositRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DepositRequest) ProtoMessage() {}
+
+func (x *DepositRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DepositRequest.ProtoReflect.Descriptor instead.
+func (*DepositRequest) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *DepositRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *DepositRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *DepositRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// WithdrawRequest takes from a wallet.
+type WithdrawRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose.
+	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// More than nothing, at most the balance.
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why, for people, at most 200 characters.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawRequest) Reset() {
+	*x = WithdrawRequest{}
+	mi := &file_souk_payments_v1_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawRequest) ProtoMessage() {}
+
+func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_payments_v1_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawRequest) Descriptor() ([]byte, []int) {
+	return file_souk_payments_v1_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *WithdrawRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *WithdrawRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *WithdrawRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_souk_payments_v1_service_proto protoreflect.FileDescriptor
 
 const file_souk_payments_v1_service_proto_rawDesc = "" +
@@ -645,7 +2124,7 @@ const file_souk_payments_v1_service_proto_rawDesc = "" +
 	"\rCancelRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xe6\x02\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xed\x03\n" +
 	"\x06Intent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x14\n" +
@@ -660,7 +2139,10 @@ const file_souk_payments_v1_service_proto_rawDesc = "" +
 	"created_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
 	"updated_at\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"/\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12/\n" +
+	"\bcaptured\x18\v \x01(\v2\x13.souk.type.v1.MoneyR\bcaptured\x12/\n" +
+	"\brefunded\x18\f \x01(\v2\x13.souk.type.v1.MoneyR\brefunded\x12#\n" +
+	"\rmulti_capture\x18\r \x01(\bR\fmultiCapture\"/\n" +
 	"\x10GetIntentRequest\x12\x1b\n" +
 	"\tintent_id\x18\x01 \x01(\tR\bintentId\"\x81\x01\n" +
 	"\x12ListIntentsRequest\x12\x1b\n" +
@@ -678,10 +2160,137 @@ const file_souk_payments_v1_service_proto_rawDesc = "" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12-\n" +
 	"\abalance\x18\x02 \x01(\v2\x13.souk.type.v1.MoneyR\abalance\x12\x1a\n" +
-	"\bpostings\x18\x03 \x01(\x05R\bpostings2\x89\x05\n" +
+	"\bpostings\x18\x03 \x01(\x05R\bpostings\"\x91\x01\n" +
+	"\x11HoldCreditRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x15\n" +
+	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x03 \x01(\tR\tsubjectId\x12+\n" +
+	"\x06amount\x18\x04 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\"H\n" +
+	"\x14ReleaseCreditRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x15\n" +
+	"\x06run_id\x18\x02 \x01(\tR\x05runId\"\xe7\x01\n" +
+	"\x06Credit\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x03 \x01(\tR\tsubjectId\x12+\n" +
+	"\x06amount\x18\x04 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12/\n" +
+	"\bcaptured\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\bcaptured\x12/\n" +
+	"\brefunded\x18\x06 \x01(\v2\x13.souk.type.v1.MoneyR\brefunded\"\x8d\x01\n" +
+	"\x0eCaptureRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1d\n" +
+	"\n" +
+	"capture_id\x18\x02 \x01(\tR\tcaptureId\x12+\n" +
+	"\x06amount\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12\x14\n" +
+	"\x05final\x18\x04 \x01(\bR\x05final\"\xbd\x02\n" +
+	"\aCapture\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
+	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12+\n" +
+	"\x06amount\x18\x04 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12+\n" +
+	"\x06credit\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\x06credit\x12!\n" +
+	"\ffailure_code\x18\x06 \x01(\tR\vfailureCode\x129\n" +
+	"\n" +
+	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
+	"\n" +
+	"updated_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\x8c\x01\n" +
+	"\rRefundRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1b\n" +
+	"\trefund_id\x18\x02 \x01(\tR\brefundId\x12+\n" +
+	"\x06amount\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xbc\x02\n" +
+	"\x06Refund\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
+	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12+\n" +
+	"\x06amount\x18\x04 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12+\n" +
+	"\x06credit\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\x06credit\x12!\n" +
+	"\ffailure_code\x18\x06 \x01(\tR\vfailureCode\x129\n" +
+	"\n" +
+	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
+	"\n" +
+	"updated_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\x82\x01\n" +
+	"\x13ListCapturesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x19\n" +
+	"\border_id\x18\x03 \x01(\tR\aorderId\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\"u\n" +
+	"\x14ListCapturesResponse\x125\n" +
+	"\bcaptures\x18\x01 \x03(\v2\x19.souk.payments.v1.CaptureR\bcaptures\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x81\x01\n" +
+	"\x12ListRefundsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x19\n" +
+	"\border_id\x18\x03 \x01(\tR\aorderId\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\"q\n" +
+	"\x13ListRefundsResponse\x122\n" +
+	"\arefunds\x18\x01 \x03(\v2\x18.souk.payments.v1.RefundR\arefunds\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x99\x01\n" +
+	"\x06Wallet\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12-\n" +
+	"\abalance\x18\x02 \x01(\v2\x13.souk.type.v1.MoneyR\abalance\x12'\n" +
+	"\x04held\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x04held\x12\x18\n" +
+	"\aentries\x18\x04 \x01(\x05R\aentries\"M\n" +
+	"\x10GetWalletRequest\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12\x1a\n" +
+	"\bcurrency\x18\x02 \x01(\tR\bcurrency\"\x8a\x02\n" +
+	"\vWalletEntry\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12+\n" +
+	"\x06amount\x18\x03 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12-\n" +
+	"\abalance\x18\x04 \x01(\v2\x13.souk.type.v1.MoneyR\abalance\x12\x19\n" +
+	"\border_id\x18\x05 \x01(\tR\aorderId\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05actor\x18\a \x01(\tR\x05actor\x12*\n" +
+	"\x02at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xa5\x01\n" +
+	"\x18ListWalletEntriesRequest\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12\x1a\n" +
+	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\"|\n" +
+	"\x19ListWalletEntriesResponse\x127\n" +
+	"\aentries\x18\x01 \x03(\v2\x1d.souk.payments.v1.WalletEntryR\aentries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"P\n" +
+	"\x12ListWalletsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"q\n" +
+	"\x13ListWalletsResponse\x122\n" +
+	"\awallets\x18\x01 \x03(\v2\x18.souk.payments.v1.WalletR\awallets\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"t\n" +
+	"\x0eDepositRequest\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12+\n" +
+	"\x06amount\x18\x02 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"u\n" +
+	"\x0fWithdrawRequest\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12+\n" +
+	"\x06amount\x18\x02 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason2\xe6\x0e\n" +
 	"\bPayments\x12Q\n" +
 	"\tAuthorize\x12\".souk.payments.v1.AuthorizeRequest\x1a\x18.souk.payments.v1.Intent\"\x06\xaa\xbb\x18\x02\b\x04\x12K\n" +
-	"\x06Cancel\x12\x1f.souk.payments.v1.CancelRequest\x1a\x18.souk.payments.v1.Intent\"\x06\xaa\xbb\x18\x02\b\x04\x12r\n" +
+	"\x06Cancel\x12\x1f.souk.payments.v1.CancelRequest\x1a\x18.souk.payments.v1.Intent\"\x06\xaa\xbb\x18\x02\b\x04\x12S\n" +
+	"\n" +
+	"HoldCredit\x12#.souk.payments.v1.HoldCreditRequest\x1a\x18.souk.payments.v1.Credit\"\x06\xaa\xbb\x18\x02\b\x04\x12Y\n" +
+	"\rReleaseCredit\x12&.souk.payments.v1.ReleaseCreditRequest\x1a\x18.souk.payments.v1.Credit\"\x06\xaa\xbb\x18\x02\b\x04\x12U\n" +
+	"\x0eCapturePayment\x12 .souk.payments.v1.CaptureRequest\x1a\x19.souk.payments.v1.Capture\"\x06\xaa\xbb\x18\x02\b\x04\x12R\n" +
+	"\rRefundPayment\x12\x1f.souk.payments.v1.RefundRequest\x1a\x18.souk.payments.v1.Refund\"\x06\xaa\xbb\x18\x02\b\x04\x12z\n" +
+	"\fListCaptures\x12%.souk.payments.v1.ListCapturesRequest\x1a&.souk.payments.v1.ListCapturesResponse\"\x1b\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x0f\x12\r/api/captures\x12v\n" +
+	"\vListRefunds\x12$.souk.payments.v1.ListRefundsRequest\x1a%.souk.payments.v1.ListRefundsResponse\"\x1a\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x0e\x12\f/api/refunds\x12r\n" +
+	"\tGetWallet\x12\".souk.payments.v1.GetWalletRequest\x1a\x18.souk.payments.v1.Wallet\"'\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/wallets/{subject_id}\x12\x9d\x01\n" +
+	"\x11ListWalletEntries\x12*.souk.payments.v1.ListWalletEntriesRequest\x1a+.souk.payments.v1.ListWalletEntriesResponse\"/\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02#\x12!/api/wallets/{subject_id}/entries\x12v\n" +
+	"\vListWallets\x12$.souk.payments.v1.ListWalletsRequest\x1a%.souk.payments.v1.ListWalletsResponse\"\x1a\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x0e\x12\f/api/wallets\x12|\n" +
+	"\aDeposit\x12 .souk.payments.v1.DepositRequest\x1a\x18.souk.payments.v1.Wallet\"5\xaa\xbb\x18\x04\b\x03\x10\x01\x82\xd3\xe4\x93\x02':\x01*\"\"/api/wallets/{subject_id}/deposits\x12\x81\x01\n" +
+	"\bWithdraw\x12!.souk.payments.v1.WithdrawRequest\x1a\x18.souk.payments.v1.Wallet\"8\xaa\xbb\x18\x04\b\x03\x10\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/api/wallets/{subject_id}/withdrawals\x12r\n" +
 	"\tGetIntent\x12\".souk.payments.v1.GetIntentRequest\x1a\x18.souk.payments.v1.Intent\"'\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/payments/{intent_id}\x12w\n" +
 	"\vListIntents\x12$.souk.payments.v1.ListIntentsRequest\x1a%.souk.payments.v1.ListIntentsResponse\"\x1b\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x0f\x12\r/api/payments\x12\x81\x01\n" +
 	"\fListAccounts\x12%.souk.payments.v1.ListAccountsRequest\x1a&.souk.payments.v1.ListAccountsResponse\"\"\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x16\x12\x14/api/ledger/accounts\x12l\n" +
@@ -699,47 +2308,116 @@ func file_souk_payments_v1_service_proto_rawDescGZIP() []byte {
 	return file_souk_payments_v1_service_proto_rawDescData
 }
 
-var file_souk_payments_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_souk_payments_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_souk_payments_v1_service_proto_goTypes = []any{
-	(*AuthorizeRequest)(nil),      // 0: souk.payments.v1.AuthorizeRequest
-	(*CancelRequest)(nil),         // 1: souk.payments.v1.CancelRequest
-	(*Intent)(nil),                // 2: souk.payments.v1.Intent
-	(*GetIntentRequest)(nil),      // 3: souk.payments.v1.GetIntentRequest
-	(*ListIntentsRequest)(nil),    // 4: souk.payments.v1.ListIntentsRequest
-	(*ListIntentsResponse)(nil),   // 5: souk.payments.v1.ListIntentsResponse
-	(*ListAccountsRequest)(nil),   // 6: souk.payments.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),  // 7: souk.payments.v1.ListAccountsResponse
-	(*Account)(nil),               // 8: souk.payments.v1.Account
-	(*v1.Money)(nil),              // 9: souk.type.v1.Money
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*v1.FindingsRequest)(nil),    // 11: souk.type.v1.FindingsRequest
-	(*v1.FindingsResponse)(nil),   // 12: souk.type.v1.FindingsResponse
+	(*AuthorizeRequest)(nil),          // 0: souk.payments.v1.AuthorizeRequest
+	(*CancelRequest)(nil),             // 1: souk.payments.v1.CancelRequest
+	(*Intent)(nil),                    // 2: souk.payments.v1.Intent
+	(*GetIntentRequest)(nil),          // 3: souk.payments.v1.GetIntentRequest
+	(*ListIntentsRequest)(nil),        // 4: souk.payments.v1.ListIntentsRequest
+	(*ListIntentsResponse)(nil),       // 5: souk.payments.v1.ListIntentsResponse
+	(*ListAccountsRequest)(nil),       // 6: souk.payments.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),      // 7: souk.payments.v1.ListAccountsResponse
+	(*Account)(nil),                   // 8: souk.payments.v1.Account
+	(*HoldCreditRequest)(nil),         // 9: souk.payments.v1.HoldCreditRequest
+	(*ReleaseCreditRequest)(nil),      // 10: souk.payments.v1.ReleaseCreditRequest
+	(*Credit)(nil),                    // 11: souk.payments.v1.Credit
+	(*CaptureRequest)(nil),            // 12: souk.payments.v1.CaptureRequest
+	(*Capture)(nil),                   // 13: souk.payments.v1.Capture
+	(*RefundRequest)(nil),             // 14: souk.payments.v1.RefundRequest
+	(*Refund)(nil),                    // 15: souk.payments.v1.Refund
+	(*ListCapturesRequest)(nil),       // 16: souk.payments.v1.ListCapturesRequest
+	(*ListCapturesResponse)(nil),      // 17: souk.payments.v1.ListCapturesResponse
+	(*ListRefundsRequest)(nil),        // 18: souk.payments.v1.ListRefundsRequest
+	(*ListRefundsResponse)(nil),       // 19: souk.payments.v1.ListRefundsResponse
+	(*Wallet)(nil),                    // 20: souk.payments.v1.Wallet
+	(*GetWalletRequest)(nil),          // 21: souk.payments.v1.GetWalletRequest
+	(*WalletEntry)(nil),               // 22: souk.payments.v1.WalletEntry
+	(*ListWalletEntriesRequest)(nil),  // 23: souk.payments.v1.ListWalletEntriesRequest
+	(*ListWalletEntriesResponse)(nil), // 24: souk.payments.v1.ListWalletEntriesResponse
+	(*ListWalletsRequest)(nil),        // 25: souk.payments.v1.ListWalletsRequest
+	(*ListWalletsResponse)(nil),       // 26: souk.payments.v1.ListWalletsResponse
+	(*DepositRequest)(nil),            // 27: souk.payments.v1.DepositRequest
+	(*WithdrawRequest)(nil),           // 28: souk.payments.v1.WithdrawRequest
+	(*v1.Money)(nil),                  // 29: souk.type.v1.Money
+	(*timestamppb.Timestamp)(nil),     // 30: google.protobuf.Timestamp
+	(*v1.FindingsRequest)(nil),        // 31: souk.type.v1.FindingsRequest
+	(*v1.FindingsResponse)(nil),       // 32: souk.type.v1.FindingsResponse
 }
 var file_souk_payments_v1_service_proto_depIdxs = []int32{
-	9,  // 0: souk.payments.v1.AuthorizeRequest.amount:type_name -> souk.type.v1.Money
-	9,  // 1: souk.payments.v1.Intent.amount:type_name -> souk.type.v1.Money
-	10, // 2: souk.payments.v1.Intent.created_at:type_name -> google.protobuf.Timestamp
-	10, // 3: souk.payments.v1.Intent.updated_at:type_name -> google.protobuf.Timestamp
-	2,  // 4: souk.payments.v1.ListIntentsResponse.intents:type_name -> souk.payments.v1.Intent
-	8,  // 5: souk.payments.v1.ListAccountsResponse.accounts:type_name -> souk.payments.v1.Account
-	9,  // 6: souk.payments.v1.Account.balance:type_name -> souk.type.v1.Money
-	0,  // 7: souk.payments.v1.Payments.Authorize:input_type -> souk.payments.v1.AuthorizeRequest
-	1,  // 8: souk.payments.v1.Payments.Cancel:input_type -> souk.payments.v1.CancelRequest
-	3,  // 9: souk.payments.v1.Payments.GetIntent:input_type -> souk.payments.v1.GetIntentRequest
-	4,  // 10: souk.payments.v1.Payments.ListIntents:input_type -> souk.payments.v1.ListIntentsRequest
-	6,  // 11: souk.payments.v1.Payments.ListAccounts:input_type -> souk.payments.v1.ListAccountsRequest
-	11, // 12: souk.payments.v1.Payments.Findings:input_type -> souk.type.v1.FindingsRequest
-	2,  // 13: souk.payments.v1.Payments.Authorize:output_type -> souk.payments.v1.Intent
-	2,  // 14: souk.payments.v1.Payments.Cancel:output_type -> souk.payments.v1.Intent
-	2,  // 15: souk.payments.v1.Payments.GetIntent:output_type -> souk.payments.v1.Intent
-	5,  // 16: souk.payments.v1.Payments.ListIntents:output_type -> souk.payments.v1.ListIntentsResponse
-	7,  // 17: souk.payments.v1.Payments.ListAccounts:output_type -> souk.payments.v1.ListAccountsResponse
-	12, // 18: souk.payments.v1.Payments.Findings:output_type -> souk.type.v1.FindingsResponse
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	29, // 0: souk.payments.v1.AuthorizeRequest.amount:type_name -> souk.type.v1.Money
+	29, // 1: souk.payments.v1.Intent.amount:type_name -> souk.type.v1.Money
+	30, // 2: souk.payments.v1.Intent.created_at:type_name -> google.protobuf.Timestamp
+	30, // 3: souk.payments.v1.Intent.updated_at:type_name -> google.protobuf.Timestamp
+	29, // 4: souk.payments.v1.Intent.captured:type_name -> souk.type.v1.Money
+	29, // 5: souk.payments.v1.Intent.refunded:type_name -> souk.type.v1.Money
+	2,  // 6: souk.payments.v1.ListIntentsResponse.intents:type_name -> souk.payments.v1.Intent
+	8,  // 7: souk.payments.v1.ListAccountsResponse.accounts:type_name -> souk.payments.v1.Account
+	29, // 8: souk.payments.v1.Account.balance:type_name -> souk.type.v1.Money
+	29, // 9: souk.payments.v1.HoldCreditRequest.amount:type_name -> souk.type.v1.Money
+	29, // 10: souk.payments.v1.Credit.amount:type_name -> souk.type.v1.Money
+	29, // 11: souk.payments.v1.Credit.captured:type_name -> souk.type.v1.Money
+	29, // 12: souk.payments.v1.Credit.refunded:type_name -> souk.type.v1.Money
+	29, // 13: souk.payments.v1.CaptureRequest.amount:type_name -> souk.type.v1.Money
+	29, // 14: souk.payments.v1.Capture.amount:type_name -> souk.type.v1.Money
+	29, // 15: souk.payments.v1.Capture.credit:type_name -> souk.type.v1.Money
+	30, // 16: souk.payments.v1.Capture.created_at:type_name -> google.protobuf.Timestamp
+	30, // 17: souk.payments.v1.Capture.updated_at:type_name -> google.protobuf.Timestamp
+	29, // 18: souk.payments.v1.RefundRequest.amount:type_name -> souk.type.v1.Money
+	29, // 19: souk.payments.v1.Refund.amount:type_name -> souk.type.v1.Money
+	29, // 20: souk.payments.v1.Refund.credit:type_name -> souk.type.v1.Money
+	30, // 21: souk.payments.v1.Refund.created_at:type_name -> google.protobuf.Timestamp
+	30, // 22: souk.payments.v1.Refund.updated_at:type_name -> google.protobuf.Timestamp
+	13, // 23: souk.payments.v1.ListCapturesResponse.captures:type_name -> souk.payments.v1.Capture
+	15, // 24: souk.payments.v1.ListRefundsResponse.refunds:type_name -> souk.payments.v1.Refund
+	29, // 25: souk.payments.v1.Wallet.balance:type_name -> souk.type.v1.Money
+	29, // 26: souk.payments.v1.Wallet.held:type_name -> souk.type.v1.Money
+	29, // 27: souk.payments.v1.WalletEntry.amount:type_name -> souk.type.v1.Money
+	29, // 28: souk.payments.v1.WalletEntry.balance:type_name -> souk.type.v1.Money
+	30, // 29: souk.payments.v1.WalletEntry.at:type_name -> google.protobuf.Timestamp
+	22, // 30: souk.payments.v1.ListWalletEntriesResponse.entries:type_name -> souk.payments.v1.WalletEntry
+	20, // 31: souk.payments.v1.ListWalletsResponse.wallets:type_name -> souk.payments.v1.Wallet
+	29, // 32: souk.payments.v1.DepositRequest.amount:type_name -> souk.type.v1.Money
+	29, // 33: souk.payments.v1.WithdrawRequest.amount:type_name -> souk.type.v1.Money
+	0,  // 34: souk.payments.v1.Payments.Authorize:input_type -> souk.payments.v1.AuthorizeRequest
+	1,  // 35: souk.payments.v1.Payments.Cancel:input_type -> souk.payments.v1.CancelRequest
+	9,  // 36: souk.payments.v1.Payments.HoldCredit:input_type -> souk.payments.v1.HoldCreditRequest
+	10, // 37: souk.payments.v1.Payments.ReleaseCredit:input_type -> souk.payments.v1.ReleaseCreditRequest
+	12, // 38: souk.payments.v1.Payments.CapturePayment:input_type -> souk.payments.v1.CaptureRequest
+	14, // 39: souk.payments.v1.Payments.RefundPayment:input_type -> souk.payments.v1.RefundRequest
+	16, // 40: souk.payments.v1.Payments.ListCaptures:input_type -> souk.payments.v1.ListCapturesRequest
+	18, // 41: souk.payments.v1.Payments.ListRefunds:input_type -> souk.payments.v1.ListRefundsRequest
+	21, // 42: souk.payments.v1.Payments.GetWallet:input_type -> souk.payments.v1.GetWalletRequest
+	23, // 43: souk.payments.v1.Payments.ListWalletEntries:input_type -> souk.payments.v1.ListWalletEntriesRequest
+	25, // 44: souk.payments.v1.Payments.ListWallets:input_type -> souk.payments.v1.ListWalletsRequest
+	27, // 45: souk.payments.v1.Payments.Deposit:input_type -> souk.payments.v1.DepositRequest
+	28, // 46: souk.payments.v1.Payments.Withdraw:input_type -> souk.payments.v1.WithdrawRequest
+	3,  // 47: souk.payments.v1.Payments.GetIntent:input_type -> souk.payments.v1.GetIntentRequest
+	4,  // 48: souk.payments.v1.Payments.ListIntents:input_type -> souk.payments.v1.ListIntentsRequest
+	6,  // 49: souk.payments.v1.Payments.ListAccounts:input_type -> souk.payments.v1.ListAccountsRequest
+	31, // 50: souk.payments.v1.Payments.Findings:input_type -> souk.type.v1.FindingsRequest
+	2,  // 51: souk.payments.v1.Payments.Authorize:output_type -> souk.payments.v1.Intent
+	2,  // 52: souk.payments.v1.Payments.Cancel:output_type -> souk.payments.v1.Intent
+	11, // 53: souk.payments.v1.Payments.HoldCredit:output_type -> souk.payments.v1.Credit
+	11, // 54: souk.payments.v1.Payments.ReleaseCredit:output_type -> souk.payments.v1.Credit
+	13, // 55: souk.payments.v1.Payments.CapturePayment:output_type -> souk.payments.v1.Capture
+	15, // 56: souk.payments.v1.Payments.RefundPayment:output_type -> souk.payments.v1.Refund
+	17, // 57: souk.payments.v1.Payments.ListCaptures:output_type -> souk.payments.v1.ListCapturesResponse
+	19, // 58: souk.payments.v1.Payments.ListRefunds:output_type -> souk.payments.v1.ListRefundsResponse
+	20, // 59: souk.payments.v1.Payments.GetWallet:output_type -> souk.payments.v1.Wallet
+	24, // 60: souk.payments.v1.Payments.ListWalletEntries:output_type -> souk.payments.v1.ListWalletEntriesResponse
+	26, // 61: souk.payments.v1.Payments.ListWallets:output_type -> souk.payments.v1.ListWalletsResponse
+	20, // 62: souk.payments.v1.Payments.Deposit:output_type -> souk.payments.v1.Wallet
+	20, // 63: souk.payments.v1.Payments.Withdraw:output_type -> souk.payments.v1.Wallet
+	2,  // 64: souk.payments.v1.Payments.GetIntent:output_type -> souk.payments.v1.Intent
+	5,  // 65: souk.payments.v1.Payments.ListIntents:output_type -> souk.payments.v1.ListIntentsResponse
+	7,  // 66: souk.payments.v1.Payments.ListAccounts:output_type -> souk.payments.v1.ListAccountsResponse
+	32, // 67: souk.payments.v1.Payments.Findings:output_type -> souk.type.v1.FindingsResponse
+	51, // [51:68] is the sub-list for method output_type
+	34, // [34:51] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_souk_payments_v1_service_proto_init() }
@@ -753,7 +2431,7 @@ func file_souk_payments_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_payments_v1_service_proto_rawDesc), len(file_souk_payments_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

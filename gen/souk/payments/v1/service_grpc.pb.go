@@ -4,7 +4,7 @@
 // - protoc             v6.33.0
 // source: souk/payments/v1/service.proto
 
-// Payments: intents, attempts, the ledger.
+// Payments: intents, attempts, captures, refunds, wallets, the ledger.
 
 package paymentsv1
 
@@ -22,12 +22,23 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Payments_Authorize_FullMethodName    = "/souk.payments.v1.Payments/Authorize"
-	Payments_Cancel_FullMethodName       = "/souk.payments.v1.Payments/Cancel"
-	Payments_GetIntent_FullMethodName    = "/souk.payments.v1.Payments/GetIntent"
-	Payments_ListIntents_FullMethodName  = "/souk.payments.v1.Payments/ListIntents"
-	Payments_ListAccounts_FullMethodName = "/souk.payments.v1.Payments/ListAccounts"
-	Payments_Findings_FullMethodName     = "/souk.payments.v1.Payments/Findings"
+	Payments_Authorize_FullMethodName         = "/souk.payments.v1.Payments/Authorize"
+	Payments_Cancel_FullMethodName            = "/souk.payments.v1.Payments/Cancel"
+	Payments_HoldCredit_FullMethodName        = "/souk.payments.v1.Payments/HoldCredit"
+	Payments_ReleaseCredit_FullMethodName     = "/souk.payments.v1.Payments/ReleaseCredit"
+	Payments_CapturePayment_FullMethodName    = "/souk.payments.v1.Payments/CapturePayment"
+	Payments_RefundPayment_FullMethodName     = "/souk.payments.v1.Payments/RefundPayment"
+	Payments_ListCaptures_FullMethodName      = "/souk.payments.v1.Payments/ListCaptures"
+	Payments_ListRefunds_FullMethodName       = "/souk.payments.v1.Payments/ListRefunds"
+	Payments_GetWallet_FullMethodName         = "/souk.payments.v1.Payments/GetWallet"
+	Payments_ListWalletEntries_FullMethodName = "/souk.payments.v1.Payments/ListWalletEntries"
+	Payments_ListWallets_FullMethodName       = "/souk.payments.v1.Payments/ListWallets"
+	Payments_Deposit_FullMethodName           = "/souk.payments.v1.Payments/Deposit"
+	Payments_Withdraw_FullMethodName          = "/souk.payments.v1.Payments/Withdraw"
+	Payments_GetIntent_FullMethodName         = "/souk.payments.v1.Payments/GetIntent"
+	Payments_ListIntents_FullMethodName       = "/souk.payments.v1.Payments/ListIntents"
+	Payments_ListAccounts_FullMethodName      = "/souk.payments.v1.Payments/ListAccounts"
+	Payments_Findings_FullMethodName          = "/souk.payments.v1.Payments/Findings"
 )
 
 // PaymentsClient is the client API for Payments service.
@@ -40,6 +51,32 @@ type PaymentsClient interface {
 	Authorize(ctx context.Context, in *AuthorizeRequest, opts ...grpc.CallOption) (*Intent, error)
 	// Cancel undoes what Authorize did for an order; one that finds nothing leaves a tombstone that refuses a later Authorize.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*Intent, error)
+	// HoldCredit sets store credit of a subject's wallet aside for an order, once; heard again it answers the present state.
+	// 409 insufficient_credit when the balance does not cover it.
+	HoldCredit(ctx context.Context, in *HoldCreditRequest, opts ...grpc.CallOption) (*Credit, error)
+	// ReleaseCredit gives back what an order's credit has not been captured for; one that finds nothing leaves a tombstone
+	// that refuses a later HoldCredit of the run.
+	ReleaseCredit(ctx context.Context, in *ReleaseCreditRequest, opts ...grpc.CallOption) (*Credit, error)
+	// CapturePayment takes the money of a confirmed order, store credit first, then the provider's; the capture id is its key for
+	// ever: heard again it is tried again while it failed or is unknown, and answered once it is done.
+	CapturePayment(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (*Capture, error)
+	// RefundPayment gives captured money back, to the provider first, then to the wallet; the refund id is its key for ever.
+	// Refundable = captured − (done + pending + unknown); 409 not_refundable names what is left.
+	RefundPayment(ctx context.Context, in *RefundRequest, opts ...grpc.CallOption) (*Refund, error)
+	// ListCaptures lists captures by order, oldest first.
+	ListCaptures(ctx context.Context, in *ListCapturesRequest, opts ...grpc.CallOption) (*ListCapturesResponse, error)
+	// ListRefunds lists refunds by order, oldest first.
+	ListRefunds(ctx context.Context, in *ListRefundsRequest, opts ...grpc.CallOption) (*ListRefundsResponse, error)
+	// GetWallet reads the balance of a subject; the subject itself, or staff. A subject without a wallet has a balance of nothing.
+	GetWallet(ctx context.Context, in *GetWalletRequest, opts ...grpc.CallOption) (*Wallet, error)
+	// ListWalletEntries reads the history of a wallet, newest first; the subject itself, or staff.
+	ListWalletEntries(ctx context.Context, in *ListWalletEntriesRequest, opts ...grpc.CallOption) (*ListWalletEntriesResponse, error)
+	// ListWallets lists wallets by subject.
+	ListWallets(ctx context.Context, in *ListWalletsRequest, opts ...grpc.CallOption) (*ListWalletsResponse, error)
+	// Deposit adds to a wallet.
+	Deposit(ctx context.Context, in *DepositRequest, opts ...grpc.CallOption) (*Wallet, error)
+	// Withdraw takes from a wallet; 409 insufficient_credit when the balance does not cover it.
+	Withdraw(ctx context.Context, in *WithdrawRequest, opts ...grpc.CallOption) (*Wallet, error)
 	// GetIntent reads an intent.
 	GetIntent(ctx context.Context, in *GetIntentRequest, opts ...grpc.CallOption) (*Intent, error)
 	// ListIntents lists intents, oldest first.
@@ -72,6 +109,116 @@ func (c *paymentsClient) Cancel(ctx context.Context, in *CancelRequest, opts ...
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Intent)
 	err := c.cc.Invoke(ctx, Payments_Cancel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentsClient) HoldCredit(ctx context.Context, in *HoldCreditRequest, opts ...grpc.CallOption) (*Credit, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Credit)
+	err := c.cc.Invoke(ctx, Payments_HoldCredit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentsClient) ReleaseCredit(ctx context.Context, in *ReleaseCreditRequest, opts ...grpc.CallOption) (*Credit, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Credit)
+	err := c.cc.Invoke(ctx, Payments_ReleaseCredit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentsClient) CapturePayment(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (*Capture, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Capture)
+	err := c.cc.Invoke(ctx, Payments_CapturePayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentsClient) RefundPayment(ctx context.Context, in *RefundRequest, opts ...grpc.CallOption) (*Refund, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Refund)
+	err := c.cc.Invoke(ctx, Payments_RefundPayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentsClient) ListCaptures(ctx context.Context, in *ListCapturesRequest, opts ...grpc.CallOption) (*ListCapturesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCapturesResponse)
+	err := c.cc.Invoke(ctx, Payments_ListCaptures_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentsClient) ListRefunds(ctx context.Context, in *ListRefundsRequest, opts ...grpc.CallOption) (*ListRefundsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRefundsResponse)
+	err := c.cc.Invoke(ctx, Payments_ListRefunds_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentsClient) GetWallet(ctx context.Context, in *GetWalletRequest, opts ...grpc.CallOption) (*Wallet, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Wallet)
+	err := c.cc.Invoke(ctx, Payments_GetWallet_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentsClient) ListWalletEntries(ctx context.Context, in *ListWalletEntriesRequest, opts ...grpc.CallOption) (*ListWalletEntriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListWalletEntriesResponse)
+	err := c.cc.Invoke(ctx, Payments_ListWalletEntries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentsClient) ListWallets(ctx context.Context, in *ListWalletsRequest, opts ...grpc.CallOption) (*ListWalletsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListWalletsResponse)
+	err := c.cc.Invoke(ctx, Payments_ListWallets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentsClient) Deposit(ctx context.Context, in *DepositRequest, opts ...grpc.CallOption) (*Wallet, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Wallet)
+	err := c.cc.Invoke(ctx, Payments_Deposit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentsClient) Withdraw(ctx context.Context, in *WithdrawRequest, opts ...grpc.CallOption) (*Wallet, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Wallet)
+	err := c.cc.Invoke(ctx, Payments_Withdraw_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +275,32 @@ type PaymentsServer interface {
 	Authorize(context.Context, *AuthorizeRequest) (*Intent, error)
 	// Cancel undoes what Authorize did for an order; one that finds nothing leaves a tombstone that refuses a later Authorize.
 	Cancel(context.Context, *CancelRequest) (*Intent, error)
+	// HoldCredit sets store credit of a subject's wallet aside for an order, once; heard again it answers the present state.
+	// 409 insufficient_credit when the balance does not cover it.
+	HoldCredit(context.Context, *HoldCreditRequest) (*Credit, error)
+	// ReleaseCredit gives back what an order's credit has not been captured for; one that finds nothing leaves a tombstone
+	// that refuses a later HoldCredit of the run.
+	ReleaseCredit(context.Context, *ReleaseCreditRequest) (*Credit, error)
+	// CapturePayment takes the money of a confirmed order, store credit first, then the provider's; the capture id is its key for
+	// ever: heard again it is tried again while it failed or is unknown, and answered once it is done.
+	CapturePayment(context.Context, *CaptureRequest) (*Capture, error)
+	// RefundPayment gives captured money back, to the provider first, then to the wallet; the refund id is its key for ever.
+	// Refundable = captured − (done + pending + unknown); 409 not_refundable names what is left.
+	RefundPayment(context.Context, *RefundRequest) (*Refund, error)
+	// ListCaptures lists captures by order, oldest first.
+	ListCaptures(context.Context, *ListCapturesRequest) (*ListCapturesResponse, error)
+	// ListRefunds lists refunds by order, oldest first.
+	ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error)
+	// GetWallet reads the balance of a subject; the subject itself, or staff. A subject without a wallet has a balance of nothing.
+	GetWallet(context.Context, *GetWalletRequest) (*Wallet, error)
+	// ListWalletEntries reads the history of a wallet, newest first; the subject itself, or staff.
+	ListWalletEntries(context.Context, *ListWalletEntriesRequest) (*ListWalletEntriesResponse, error)
+	// ListWallets lists wallets by subject.
+	ListWallets(context.Context, *ListWalletsRequest) (*ListWalletsResponse, error)
+	// Deposit adds to a wallet.
+	Deposit(context.Context, *DepositRequest) (*Wallet, error)
+	// Withdraw takes from a wallet; 409 insufficient_credit when the balance does not cover it.
+	Withdraw(context.Context, *WithdrawRequest) (*Wallet, error)
 	// GetIntent reads an intent.
 	GetIntent(context.Context, *GetIntentRequest) (*Intent, error)
 	// ListIntents lists intents, oldest first.
@@ -151,6 +324,39 @@ func (UnimplementedPaymentsServer) Authorize(context.Context, *AuthorizeRequest)
 }
 func (UnimplementedPaymentsServer) Cancel(context.Context, *CancelRequest) (*Intent, error) {
 	return nil, status.Error(codes.Unimplemented, "method Cancel not implemented")
+}
+func (UnimplementedPaymentsServer) HoldCredit(context.Context, *HoldCreditRequest) (*Credit, error) {
+	return nil, status.Error(codes.Unimplemented, "method HoldCredit not implemented")
+}
+func (UnimplementedPaymentsServer) ReleaseCredit(context.Context, *ReleaseCreditRequest) (*Credit, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseCredit not implemented")
+}
+func (UnimplementedPaymentsServer) CapturePayment(context.Context, *CaptureRequest) (*Capture, error) {
+	return nil, status.Error(codes.Unimplemented, "method CapturePayment not implemented")
+}
+func (UnimplementedPaymentsServer) RefundPayment(context.Context, *RefundRequest) (*Refund, error) {
+	return nil, status.Error(codes.Unimplemented, "method RefundPayment not implemented")
+}
+func (UnimplementedPaymentsServer) ListCaptures(context.Context, *ListCapturesRequest) (*ListCapturesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCaptures not implemented")
+}
+func (UnimplementedPaymentsServer) ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRefunds not implemented")
+}
+func (UnimplementedPaymentsServer) GetWallet(context.Context, *GetWalletRequest) (*Wallet, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetWallet not implemented")
+}
+func (UnimplementedPaymentsServer) ListWalletEntries(context.Context, *ListWalletEntriesRequest) (*ListWalletEntriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListWalletEntries not implemented")
+}
+func (UnimplementedPaymentsServer) ListWallets(context.Context, *ListWalletsRequest) (*ListWalletsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListWallets not implemented")
+}
+func (UnimplementedPaymentsServer) Deposit(context.Context, *DepositRequest) (*Wallet, error) {
+	return nil, status.Error(codes.Unimplemented, "method Deposit not implemented")
+}
+func (UnimplementedPaymentsServer) Withdraw(context.Context, *WithdrawRequest) (*Wallet, error) {
+	return nil, status.Error(codes.Unimplemented, "method Withdraw not implemented")
 }
 func (UnimplementedPaymentsServer) GetIntent(context.Context, *GetIntentRequest) (*Intent, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetIntent not implemented")
@@ -217,6 +423,204 @@ func _Payments_Cancel_Handler(srv interface{}, ctx context.Context, dec func(int
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PaymentsServer).Cancel(ctx, req.(*CancelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Payments_HoldCredit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HoldCreditRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentsServer).HoldCredit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payments_HoldCredit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentsServer).HoldCredit(ctx, req.(*HoldCreditRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Payments_ReleaseCredit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseCreditRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentsServer).ReleaseCredit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payments_ReleaseCredit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentsServer).ReleaseCredit(ctx, req.(*ReleaseCreditRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Payments_CapturePayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CaptureRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentsServer).CapturePayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payments_CapturePayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentsServer).CapturePayment(ctx, req.(*CaptureRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Payments_RefundPayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RefundRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentsServer).RefundPayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payments_RefundPayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentsServer).RefundPayment(ctx, req.(*RefundRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Payments_ListCaptures_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCapturesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentsServer).ListCaptures(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payments_ListCaptures_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentsServer).ListCaptures(ctx, req.(*ListCapturesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Payments_ListRefunds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRefundsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentsServer).ListRefunds(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payments_ListRefunds_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentsServer).ListRefunds(ctx, req.(*ListRefundsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Payments_GetWallet_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetWalletRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentsServer).GetWallet(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payments_GetWallet_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentsServer).GetWallet(ctx, req.(*GetWalletRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Payments_ListWalletEntries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListWalletEntriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentsServer).ListWalletEntries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payments_ListWalletEntries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentsServer).ListWalletEntries(ctx, req.(*ListWalletEntriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Payments_ListWallets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListWalletsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentsServer).ListWallets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payments_ListWallets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentsServer).ListWallets(ctx, req.(*ListWalletsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Payments_Deposit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DepositRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentsServer).Deposit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payments_Deposit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentsServer).Deposit(ctx, req.(*DepositRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Payments_Withdraw_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentsServer).Withdraw(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payments_Withdraw_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentsServer).Withdraw(ctx, req.(*WithdrawRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -307,6 +711,50 @@ var Payments_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Cancel",
 			Handler:    _Payments_Cancel_Handler,
+		},
+		{
+			MethodName: "HoldCredit",
+			Handler:    _Payments_HoldCredit_Handler,
+		},
+		{
+			MethodName: "ReleaseCredit",
+			Handler:    _Payments_ReleaseCredit_Handler,
+		},
+		{
+			MethodName: "CapturePayment",
+			Handler:    _Payments_CapturePayment_Handler,
+		},
+		{
+			MethodName: "RefundPayment",
+			Handler:    _Payments_RefundPayment_Handler,
+		},
+		{
+			MethodName: "ListCaptures",
+			Handler:    _Payments_ListCaptures_Handler,
+		},
+		{
+			MethodName: "ListRefunds",
+			Handler:    _Payments_ListRefunds_Handler,
+		},
+		{
+			MethodName: "GetWallet",
+			Handler:    _Payments_GetWallet_Handler,
+		},
+		{
+			MethodName: "ListWalletEntries",
+			Handler:    _Payments_ListWalletEntries_Handler,
+		},
+		{
+			MethodName: "ListWallets",
+			Handler:    _Payments_ListWallets_Handler,
+		},
+		{
+			MethodName: "Deposit",
+			Handler:    _Payments_Deposit_Handler,
+		},
+		{
+			MethodName: "Withdraw",
+			Handler:    _Payments_Withdraw_Handler,
 		},
 		{
 			MethodName: "GetIntent",

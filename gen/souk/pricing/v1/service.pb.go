@@ -887,7 +887,9 @@ type QuoteLine struct {
 	// 1 to 1,000,000.
 	Quantity int32 `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
 	// "standard" when empty.
-	TaxClass      string `protobuf:"bytes,3,opt,name=tax_class,json=taxClass,proto3" json:"tax_class,omitempty"`
+	TaxClass string `protobuf:"bytes,3,opt,name=tax_class,json=taxClass,proto3" json:"tax_class,omitempty"`
+	// A price a piece in place of the list's; only QuoteDesk takes it.
+	UnitPrice     *v1.Money `protobuf:"bytes,4,opt,name=unit_price,json=unitPrice,proto3" json:"unit_price,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -941,6 +943,13 @@ func (x *QuoteLine) GetTaxClass() string {
 		return x.TaxClass
 	}
 	return ""
+}
+
+func (x *QuoteLine) GetUnitPrice() *v1.Money {
+	if x != nil {
+		return x.UnitPrice
+	}
+	return nil
 }
 
 // QuoteResponse is the price of all lines: the sum of lines + shipping + tax − discounts is the total, to the minor unit.
@@ -1444,11 +1453,13 @@ const file_souk_pricing_v1_service_proto_rawDesc = "" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x18\n" +
 	"\acountry\x18\x03 \x01(\tR\acountry\x120\n" +
 	"\x05lines\x18\x04 \x03(\v2\x1a.souk.pricing.v1.QuoteLineR\x05lines\x12/\n" +
-	"\bshipping\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\bshipping\"V\n" +
+	"\bshipping\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\bshipping\"\x8a\x01\n" +
 	"\tQuoteLine\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x05R\bquantity\x12\x1b\n" +
-	"\ttax_class\x18\x03 \x01(\tR\btaxClass\"\xfa\x03\n" +
+	"\ttax_class\x18\x03 \x01(\tR\btaxClass\x122\n" +
+	"\n" +
+	"unit_price\x18\x04 \x01(\v2\x13.souk.type.v1.MoneyR\tunitPrice\"\xfa\x03\n" +
 	"\rQuoteResponse\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x1a\n" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12#\n" +
@@ -1489,12 +1500,13 @@ const file_souk_pricing_v1_service_proto_rawDesc = "" +
 	"valid_from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n" +
 	"\vvalid_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"validUntil\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x03R\brevision2\xcf\b\n" +
+	"\brevision\x18\x06 \x01(\x03R\brevision2\xa3\t\n" +
 	"\aPricing\x12v\n" +
 	"\tSetPrices\x12!.souk.pricing.v1.SetPricesRequest\x1a\".souk.pricing.v1.SetPricesResponse\"\"\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/api/prices:batch\x12p\n" +
 	"\n" +
 	"ListPrices\x12\".souk.pricing.v1.ListPricesRequest\x1a#.souk.pricing.v1.ListPricesResponse\"\x19\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\r\x12\v/api/prices\x12d\n" +
-	"\x05Quote\x12\x1d.souk.pricing.v1.QuoteRequest\x1a\x1e.souk.pricing.v1.QuoteResponse\"\x1c\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/api/quotes\x12}\n" +
+	"\x05Quote\x12\x1d.souk.pricing.v1.QuoteRequest\x1a\x1e.souk.pricing.v1.QuoteResponse\"\x1c\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/api/quotes\x12R\n" +
+	"\tQuoteDesk\x12\x1d.souk.pricing.v1.QuoteRequest\x1a\x1e.souk.pricing.v1.QuoteResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12}\n" +
 	"\n" +
 	"PutChannel\x12\".souk.pricing.v1.PutChannelRequest\x1a\x18.souk.pricing.v1.Channel\"1\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02%:\achannel\x1a\x1a/api/channels/{channel.id}\x12x\n" +
 	"\fListChannels\x12$.souk.pricing.v1.ListChannelsRequest\x1a%.souk.pricing.v1.ListChannelsResponse\"\x1b\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/channels\x12\x8e\x01\n" +
@@ -1557,45 +1569,48 @@ var file_souk_pricing_v1_service_proto_depIdxs = []int32{
 	8,  // 9: souk.pricing.v1.ListPricesResponse.prices:type_name -> souk.pricing.v1.Price
 	15, // 10: souk.pricing.v1.QuoteRequest.lines:type_name -> souk.pricing.v1.QuoteLine
 	21, // 11: souk.pricing.v1.QuoteRequest.shipping:type_name -> souk.type.v1.Money
-	17, // 12: souk.pricing.v1.QuoteResponse.lines:type_name -> souk.pricing.v1.QuotedLine
-	21, // 13: souk.pricing.v1.QuoteResponse.shipping:type_name -> souk.type.v1.Money
-	21, // 14: souk.pricing.v1.QuoteResponse.shipping_tax:type_name -> souk.type.v1.Money
-	21, // 15: souk.pricing.v1.QuoteResponse.items_total:type_name -> souk.type.v1.Money
-	21, // 16: souk.pricing.v1.QuoteResponse.discount_total:type_name -> souk.type.v1.Money
-	21, // 17: souk.pricing.v1.QuoteResponse.tax_total:type_name -> souk.type.v1.Money
-	21, // 18: souk.pricing.v1.QuoteResponse.total:type_name -> souk.type.v1.Money
-	21, // 19: souk.pricing.v1.QuotedLine.unit_price:type_name -> souk.type.v1.Money
-	21, // 20: souk.pricing.v1.QuotedLine.subtotal:type_name -> souk.type.v1.Money
-	21, // 21: souk.pricing.v1.QuotedLine.discount:type_name -> souk.type.v1.Money
-	21, // 22: souk.pricing.v1.QuotedLine.tax:type_name -> souk.type.v1.Money
-	21, // 23: souk.pricing.v1.QuotedLine.total:type_name -> souk.type.v1.Money
-	20, // 24: souk.pricing.v1.AuditPricesResponse.prices:type_name -> souk.pricing.v1.AuditedPrice
-	21, // 25: souk.pricing.v1.AuditedPrice.price:type_name -> souk.type.v1.Money
-	22, // 26: souk.pricing.v1.AuditedPrice.valid_from:type_name -> google.protobuf.Timestamp
-	22, // 27: souk.pricing.v1.AuditedPrice.valid_until:type_name -> google.protobuf.Timestamp
-	9,  // 28: souk.pricing.v1.Pricing.SetPrices:input_type -> souk.pricing.v1.SetPricesRequest
-	12, // 29: souk.pricing.v1.Pricing.ListPrices:input_type -> souk.pricing.v1.ListPricesRequest
-	14, // 30: souk.pricing.v1.Pricing.Quote:input_type -> souk.pricing.v1.QuoteRequest
-	1,  // 31: souk.pricing.v1.Pricing.PutChannel:input_type -> souk.pricing.v1.PutChannelRequest
-	2,  // 32: souk.pricing.v1.Pricing.ListChannels:input_type -> souk.pricing.v1.ListChannelsRequest
-	5,  // 33: souk.pricing.v1.Pricing.PutTaxRate:input_type -> souk.pricing.v1.PutTaxRateRequest
-	6,  // 34: souk.pricing.v1.Pricing.ListTaxRates:input_type -> souk.pricing.v1.ListTaxRatesRequest
-	18, // 35: souk.pricing.v1.Pricing.AuditPrices:input_type -> souk.pricing.v1.AuditPricesRequest
-	23, // 36: souk.pricing.v1.Pricing.Findings:input_type -> souk.type.v1.FindingsRequest
-	10, // 37: souk.pricing.v1.Pricing.SetPrices:output_type -> souk.pricing.v1.SetPricesResponse
-	13, // 38: souk.pricing.v1.Pricing.ListPrices:output_type -> souk.pricing.v1.ListPricesResponse
-	16, // 39: souk.pricing.v1.Pricing.Quote:output_type -> souk.pricing.v1.QuoteResponse
-	0,  // 40: souk.pricing.v1.Pricing.PutChannel:output_type -> souk.pricing.v1.Channel
-	3,  // 41: souk.pricing.v1.Pricing.ListChannels:output_type -> souk.pricing.v1.ListChannelsResponse
-	4,  // 42: souk.pricing.v1.Pricing.PutTaxRate:output_type -> souk.pricing.v1.TaxRate
-	7,  // 43: souk.pricing.v1.Pricing.ListTaxRates:output_type -> souk.pricing.v1.ListTaxRatesResponse
-	19, // 44: souk.pricing.v1.Pricing.AuditPrices:output_type -> souk.pricing.v1.AuditPricesResponse
-	24, // 45: souk.pricing.v1.Pricing.Findings:output_type -> souk.type.v1.FindingsResponse
-	37, // [37:46] is the sub-list for method output_type
-	28, // [28:37] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	21, // 12: souk.pricing.v1.QuoteLine.unit_price:type_name -> souk.type.v1.Money
+	17, // 13: souk.pricing.v1.QuoteResponse.lines:type_name -> souk.pricing.v1.QuotedLine
+	21, // 14: souk.pricing.v1.QuoteResponse.shipping:type_name -> souk.type.v1.Money
+	21, // 15: souk.pricing.v1.QuoteResponse.shipping_tax:type_name -> souk.type.v1.Money
+	21, // 16: souk.pricing.v1.QuoteResponse.items_total:type_name -> souk.type.v1.Money
+	21, // 17: souk.pricing.v1.QuoteResponse.discount_total:type_name -> souk.type.v1.Money
+	21, // 18: souk.pricing.v1.QuoteResponse.tax_total:type_name -> souk.type.v1.Money
+	21, // 19: souk.pricing.v1.QuoteResponse.total:type_name -> souk.type.v1.Money
+	21, // 20: souk.pricing.v1.QuotedLine.unit_price:type_name -> souk.type.v1.Money
+	21, // 21: souk.pricing.v1.QuotedLine.subtotal:type_name -> souk.type.v1.Money
+	21, // 22: souk.pricing.v1.QuotedLine.discount:type_name -> souk.type.v1.Money
+	21, // 23: souk.pricing.v1.QuotedLine.tax:type_name -> souk.type.v1.Money
+	21, // 24: souk.pricing.v1.QuotedLine.total:type_name -> souk.type.v1.Money
+	20, // 25: souk.pricing.v1.AuditPricesResponse.prices:type_name -> souk.pricing.v1.AuditedPrice
+	21, // 26: souk.pricing.v1.AuditedPrice.price:type_name -> souk.type.v1.Money
+	22, // 27: souk.pricing.v1.AuditedPrice.valid_from:type_name -> google.protobuf.Timestamp
+	22, // 28: souk.pricing.v1.AuditedPrice.valid_until:type_name -> google.protobuf.Timestamp
+	9,  // 29: souk.pricing.v1.Pricing.SetPrices:input_type -> souk.pricing.v1.SetPricesRequest
+	12, // 30: souk.pricing.v1.Pricing.ListPrices:input_type -> souk.pricing.v1.ListPricesRequest
+	14, // 31: souk.pricing.v1.Pricing.Quote:input_type -> souk.pricing.v1.QuoteRequest
+	14, // 32: souk.pricing.v1.Pricing.QuoteDesk:input_type -> souk.pricing.v1.QuoteRequest
+	1,  // 33: souk.pricing.v1.Pricing.PutChannel:input_type -> souk.pricing.v1.PutChannelRequest
+	2,  // 34: souk.pricing.v1.Pricing.ListChannels:input_type -> souk.pricing.v1.ListChannelsRequest
+	5,  // 35: souk.pricing.v1.Pricing.PutTaxRate:input_type -> souk.pricing.v1.PutTaxRateRequest
+	6,  // 36: souk.pricing.v1.Pricing.ListTaxRates:input_type -> souk.pricing.v1.ListTaxRatesRequest
+	18, // 37: souk.pricing.v1.Pricing.AuditPrices:input_type -> souk.pricing.v1.AuditPricesRequest
+	23, // 38: souk.pricing.v1.Pricing.Findings:input_type -> souk.type.v1.FindingsRequest
+	10, // 39: souk.pricing.v1.Pricing.SetPrices:output_type -> souk.pricing.v1.SetPricesResponse
+	13, // 40: souk.pricing.v1.Pricing.ListPrices:output_type -> souk.pricing.v1.ListPricesResponse
+	16, // 41: souk.pricing.v1.Pricing.Quote:output_type -> souk.pricing.v1.QuoteResponse
+	16, // 42: souk.pricing.v1.Pricing.QuoteDesk:output_type -> souk.pricing.v1.QuoteResponse
+	0,  // 43: souk.pricing.v1.Pricing.PutChannel:output_type -> souk.pricing.v1.Channel
+	3,  // 44: souk.pricing.v1.Pricing.ListChannels:output_type -> souk.pricing.v1.ListChannelsResponse
+	4,  // 45: souk.pricing.v1.Pricing.PutTaxRate:output_type -> souk.pricing.v1.TaxRate
+	7,  // 46: souk.pricing.v1.Pricing.ListTaxRates:output_type -> souk.pricing.v1.ListTaxRatesResponse
+	19, // 47: souk.pricing.v1.Pricing.AuditPrices:output_type -> souk.pricing.v1.AuditPricesResponse
+	24, // 48: souk.pricing.v1.Pricing.Findings:output_type -> souk.type.v1.FindingsResponse
+	39, // [39:49] is the sub-list for method output_type
+	29, // [29:39] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_souk_pricing_v1_service_proto_init() }

@@ -25,6 +25,7 @@ const (
 	Pricing_SetPrices_FullMethodName    = "/souk.pricing.v1.Pricing/SetPrices"
 	Pricing_ListPrices_FullMethodName   = "/souk.pricing.v1.Pricing/ListPrices"
 	Pricing_Quote_FullMethodName        = "/souk.pricing.v1.Pricing/Quote"
+	Pricing_QuoteDesk_FullMethodName    = "/souk.pricing.v1.Pricing/QuoteDesk"
 	Pricing_PutChannel_FullMethodName   = "/souk.pricing.v1.Pricing/PutChannel"
 	Pricing_ListChannels_FullMethodName = "/souk.pricing.v1.Pricing/ListChannels"
 	Pricing_PutTaxRate_FullMethodName   = "/souk.pricing.v1.Pricing/PutTaxRate"
@@ -45,6 +46,8 @@ type PricingClient interface {
 	ListPrices(ctx context.Context, in *ListPricesRequest, opts ...grpc.CallOption) (*ListPricesResponse, error)
 	// Quote prices lines and shipping with tax, to the minor unit.
 	Quote(ctx context.Context, in *QuoteRequest, opts ...grpc.CallOption) (*QuoteResponse, error)
+	// QuoteDesk is Quote for the sales desk of orders: a line may carry its own price.
+	QuoteDesk(ctx context.Context, in *QuoteRequest, opts ...grpc.CallOption) (*QuoteResponse, error)
 	// PutChannel makes or replaces a sales channel.
 	PutChannel(ctx context.Context, in *PutChannelRequest, opts ...grpc.CallOption) (*Channel, error)
 	// ListChannels lists the sales channels.
@@ -91,6 +94,16 @@ func (c *pricingClient) Quote(ctx context.Context, in *QuoteRequest, opts ...grp
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(QuoteResponse)
 	err := c.cc.Invoke(ctx, Pricing_Quote_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pricingClient) QuoteDesk(ctx context.Context, in *QuoteRequest, opts ...grpc.CallOption) (*QuoteResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(QuoteResponse)
+	err := c.cc.Invoke(ctx, Pricing_QuoteDesk_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +182,8 @@ type PricingServer interface {
 	ListPrices(context.Context, *ListPricesRequest) (*ListPricesResponse, error)
 	// Quote prices lines and shipping with tax, to the minor unit.
 	Quote(context.Context, *QuoteRequest) (*QuoteResponse, error)
+	// QuoteDesk is Quote for the sales desk of orders: a line may carry its own price.
+	QuoteDesk(context.Context, *QuoteRequest) (*QuoteResponse, error)
 	// PutChannel makes or replaces a sales channel.
 	PutChannel(context.Context, *PutChannelRequest) (*Channel, error)
 	// ListChannels lists the sales channels.
@@ -199,6 +214,9 @@ func (UnimplementedPricingServer) ListPrices(context.Context, *ListPricesRequest
 }
 func (UnimplementedPricingServer) Quote(context.Context, *QuoteRequest) (*QuoteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Quote not implemented")
+}
+func (UnimplementedPricingServer) QuoteDesk(context.Context, *QuoteRequest) (*QuoteResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method QuoteDesk not implemented")
 }
 func (UnimplementedPricingServer) PutChannel(context.Context, *PutChannelRequest) (*Channel, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutChannel not implemented")
@@ -289,6 +307,24 @@ func _Pricing_Quote_Handler(srv interface{}, ctx context.Context, dec func(inter
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PricingServer).Quote(ctx, req.(*QuoteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Pricing_QuoteDesk_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QuoteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PricingServer).QuoteDesk(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Pricing_QuoteDesk_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PricingServer).QuoteDesk(ctx, req.(*QuoteRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -419,6 +455,10 @@ var Pricing_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Quote",
 			Handler:    _Pricing_Quote_Handler,
+		},
+		{
+			MethodName: "QuoteDesk",
+			Handler:    _Pricing_QuoteDesk_Handler,
 		},
 		{
 			MethodName: "PutChannel",

@@ -4,7 +4,7 @@
 // 	protoc        v6.33.0
 // source: souk/shipping/v1/service.proto
 
-// Shipping rates.
+// Shipping: rates, shipments and their tracking.
 
 package shippingv1
 
@@ -14,6 +14,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -392,11 +393,833 @@ func (x *PutRateRequest) GetRate() *Rate {
 	return nil
 }
 
+// DispatchRequest hands a parcel over.
+type DispatchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// What is in it, at most 1,000 lines; all that is left when none.
+	Lines []*ParcelLine `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
+	// Who carries it, at most 100 characters.
+	Carrier string `protobuf:"bytes,3,opt,name=carrier,proto3" json:"carrier,omitempty"`
+	// The carrier's number of it, at most 100 characters.
+	TrackingNumber string `protobuf:"bytes,4,opt,name=tracking_number,json=trackingNumber,proto3" json:"tracking_number,omitempty"`
+	// When it left; now when absent, and never later than now.
+	DispatchedAt  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=dispatched_at,json=dispatchedAt,proto3" json:"dispatched_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DispatchRequest) Reset() {
+	*x = DispatchRequest{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DispatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DispatchRequest) ProtoMessage() {}
+
+func (x *DispatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DispatchRequest.ProtoReflect.Descriptor instead.
+func (*DispatchRequest) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *DispatchRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *DispatchRequest) GetLines() []*ParcelLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *DispatchRequest) GetCarrier() string {
+	if x != nil {
+		return x.Carrier
+	}
+	return ""
+}
+
+func (x *DispatchRequest) GetTrackingNumber() string {
+	if x != nil {
+		return x.TrackingNumber
+	}
+	return ""
+}
+
+func (x *DispatchRequest) GetDispatchedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DispatchedAt
+	}
+	return nil
+}
+
+// ParcelLine is pieces of one line of an order.
+type ParcelLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The line's number in its order, from 1.
+	Line int32 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
+	// The SKU, told by the room.
+	Sku string `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
+	// Pieces, 1 or more.
+	Quantity      int32 `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParcelLine) Reset() {
+	*x = ParcelLine{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParcelLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParcelLine) ProtoMessage() {}
+
+func (x *ParcelLine) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParcelLine.ProtoReflect.Descriptor instead.
+func (*ParcelLine) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ParcelLine) GetLine() int32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *ParcelLine) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *ParcelLine) GetQuantity() int32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+// Shipment is what an order is to be sent.
+type Shipment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order, which is also the shipment's id.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "open", "partly_dispatched", "dispatched" or "stopped" (what was dispatched before is in parcels).
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// Every line of the order.
+	Lines []*ShipmentLine `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	// What has left, oldest first.
+	Parcels []*Parcel `protobuf:"bytes,4,rep,name=parcels,proto3" json:"parcels,omitempty"`
+	// When it opened.
+	OpenedAt      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shipment) Reset() {
+	*x = Shipment{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shipment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shipment) ProtoMessage() {}
+
+func (x *Shipment) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shipment.ProtoReflect.Descriptor instead.
+func (*Shipment) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Shipment) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Shipment) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Shipment) GetLines() []*ShipmentLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *Shipment) GetParcels() []*Parcel {
+	if x != nil {
+		return x.Parcels
+	}
+	return nil
+}
+
+func (x *Shipment) GetOpenedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenedAt
+	}
+	return nil
+}
+
+// ShipmentLine is one line of an order and how much of it has left.
+type ShipmentLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The line's number in its order, from 1.
+	Line int32 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
+	// The SKU.
+	Sku string `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
+	// Pieces ordered.
+	Quantity int32 `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// Pieces dispatched.
+	Dispatched    int32 `protobuf:"varint,4,opt,name=dispatched,proto3" json:"dispatched,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShipmentLine) Reset() {
+	*x = ShipmentLine{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShipmentLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShipmentLine) ProtoMessage() {}
+
+func (x *ShipmentLine) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShipmentLine.ProtoReflect.Descriptor instead.
+func (*ShipmentLine) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ShipmentLine) GetLine() int32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *ShipmentLine) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *ShipmentLine) GetQuantity() int32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *ShipmentLine) GetDispatched() int32 {
+	if x != nil {
+		return x.Dispatched
+	}
+	return 0
+}
+
+// Parcel is one dispatch.
+type Parcel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "prc_…".
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What is in it.
+	Lines []*ParcelLine `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
+	// Who carries it.
+	Carrier string `protobuf:"bytes,3,opt,name=carrier,proto3" json:"carrier,omitempty"`
+	// The carrier's number of it.
+	TrackingNumber string `protobuf:"bytes,4,opt,name=tracking_number,json=trackingNumber,proto3" json:"tracking_number,omitempty"`
+	// When it left.
+	DispatchedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=dispatched_at,json=dispatchedAt,proto3" json:"dispatched_at,omitempty"`
+	// "dispatched", "in_transit", "delivered", "failed" or "returned_to_sender": the newest of its tracking.
+	Status string `protobuf:"bytes,6,opt,name=status,proto3" json:"status,omitempty"`
+	// What the carrier told, oldest first, at most 100.
+	Tracking      []*TrackingEntry `protobuf:"bytes,7,rep,name=tracking,proto3" json:"tracking,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Parcel) Reset() {
+	*x = Parcel{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Parcel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Parcel) ProtoMessage() {}
+
+func (x *Parcel) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Parcel.ProtoReflect.Descriptor instead.
+func (*Parcel) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Parcel) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Parcel) GetLines() []*ParcelLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *Parcel) GetCarrier() string {
+	if x != nil {
+		return x.Carrier
+	}
+	return ""
+}
+
+func (x *Parcel) GetTrackingNumber() string {
+	if x != nil {
+		return x.TrackingNumber
+	}
+	return ""
+}
+
+func (x *Parcel) GetDispatchedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DispatchedAt
+	}
+	return nil
+}
+
+func (x *Parcel) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *Parcel) GetTracking() []*TrackingEntry {
+	if x != nil {
+		return x.Tracking
+	}
+	return nil
+}
+
+// TrackingEntry is where a parcel was.
+type TrackingEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "in_transit", "delivered", "failed" or "returned_to_sender".
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// When.
+	At *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	// The carrier's words, at most 200 characters.
+	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrackingEntry) Reset() {
+	*x = TrackingEntry{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrackingEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrackingEntry) ProtoMessage() {}
+
+func (x *TrackingEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrackingEntry.ProtoReflect.Descriptor instead.
+func (*TrackingEntry) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *TrackingEntry) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *TrackingEntry) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *TrackingEntry) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// TrackRequest adds to the tracking of a parcel.
+type TrackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// "prc_…".
+	ParcelId string `protobuf:"bytes,2,opt,name=parcel_id,json=parcelId,proto3" json:"parcel_id,omitempty"`
+	// "in_transit", "delivered", "failed" or "returned_to_sender".
+	Status string `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	// When; now when absent.
+	At *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	// The carrier's words.
+	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrackRequest) Reset() {
+	*x = TrackRequest{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrackRequest) ProtoMessage() {}
+
+func (x *TrackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrackRequest.ProtoReflect.Descriptor instead.
+func (*TrackRequest) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TrackRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *TrackRequest) GetParcelId() string {
+	if x != nil {
+		return x.ParcelId
+	}
+	return ""
+}
+
+func (x *TrackRequest) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *TrackRequest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *TrackRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// GetShipmentRequest names a shipment.
+type GetShipmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId       string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetShipmentRequest) Reset() {
+	*x = GetShipmentRequest{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetShipmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetShipmentRequest) ProtoMessage() {}
+
+func (x *GetShipmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetShipmentRequest.ProtoReflect.Descriptor instead.
+func (*GetShipmentRequest) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetShipmentRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+// ListShipmentsRequest selects a page.
+type ListShipmentsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 200; 50 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// "open", "partly_dispatched", "dispatched" or "stopped"; all when empty.
+	State         string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListShipmentsRequest) Reset() {
+	*x = ListShipmentsRequest{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListShipmentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListShipmentsRequest) ProtoMessage() {}
+
+func (x *ListShipmentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListShipmentsRequest.ProtoReflect.Descriptor instead.
+func (*ListShipmentsRequest) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListShipmentsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListShipmentsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListShipmentsRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+// ListShipmentsResponse is one page.
+type ListShipmentsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By order, oldest first.
+	Shipments []*Shipment `protobuf:"bytes,1,rep,name=shipments,proto3" json:"shipments,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListShipmentsResponse) Reset() {
+	*x = ListShipmentsResponse{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListShipmentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListShipmentsResponse) ProtoMessage() {}
+
+func (x *ListShipmentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListShipmentsResponse.ProtoReflect.Descriptor instead.
+func (*ListShipmentsResponse) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListShipmentsResponse) GetShipments() []*Shipment {
+	if x != nil {
+		return x.Shipments
+	}
+	return nil
+}
+
+func (x *ListShipmentsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// StopRequest names the order whose shipment is to stop.
+type StopRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// Why, for the log.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopRequest) Reset() {
+	*x = StopRequest{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopRequest) ProtoMessage() {}
+
+func (x *StopRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
+func (*StopRequest) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *StopRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *StopRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// StopResponse says what could still be stopped.
+type StopResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "stopped" (something was kept back), or "already_dispatched" (everything has left).
+	Outcome string `protobuf:"bytes,1,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// What has left before; the rest of the order never will.
+	Dispatched    []*ParcelLine `protobuf:"bytes,2,rep,name=dispatched,proto3" json:"dispatched,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopResponse) Reset() {
+	*x = StopResponse{}
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopResponse) ProtoMessage() {}
+
+func (x *StopResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_shipping_v1_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
+func (*StopResponse) Descriptor() ([]byte, []int) {
+	return file_souk_shipping_v1_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *StopResponse) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *StopResponse) GetDispatched() []*ParcelLine {
+	if x != nil {
+		return x.Dispatched
+	}
+	return nil
+}
+
 var File_souk_shipping_v1_service_proto protoreflect.FileDescriptor
 
 const file_souk_shipping_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1esouk/shipping/v1/service.proto\x12\x10souk.shipping.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x11kit/v1/rule.proto\x1a\x17souk/type/v1/type.proto\"\x81\x01\n" +
+	"\x1esouk/shipping/v1/service.proto\x12\x10souk.shipping.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x11kit/v1/rule.proto\x1a\x17souk/type/v1/type.proto\"\x81\x01\n" +
 	"\fRatesRequest\x12\x18\n" +
 	"\acountry\x18\x01 \x01(\tR\acountry\x12!\n" +
 	"\fweight_grams\x18\x02 \x01(\x05R\vweightGrams\x12\x1a\n" +
@@ -418,10 +1241,75 @@ const file_souk_shipping_v1_service_proto_rawDesc = "" +
 	"\vup_to_grams\x18\x01 \x01(\x05R\tupToGrams\x12)\n" +
 	"\x05price\x18\x02 \x01(\v2\x13.souk.type.v1.MoneyR\x05price\"<\n" +
 	"\x0ePutRateRequest\x12*\n" +
-	"\x04rate\x18\x01 \x01(\v2\x16.souk.shipping.v1.RateR\x04rate2\xdd\x02\n" +
+	"\x04rate\x18\x01 \x01(\v2\x16.souk.shipping.v1.RateR\x04rate\"\xe4\x01\n" +
+	"\x0fDispatchRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x122\n" +
+	"\x05lines\x18\x02 \x03(\v2\x1c.souk.shipping.v1.ParcelLineR\x05lines\x12\x18\n" +
+	"\acarrier\x18\x03 \x01(\tR\acarrier\x12'\n" +
+	"\x0ftracking_number\x18\x04 \x01(\tR\x0etrackingNumber\x12?\n" +
+	"\rdispatched_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fdispatchedAt\"N\n" +
+	"\n" +
+	"ParcelLine\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\x05R\x04line\x12\x10\n" +
+	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1a\n" +
+	"\bquantity\x18\x03 \x01(\x05R\bquantity\"\xde\x01\n" +
+	"\bShipment\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x124\n" +
+	"\x05lines\x18\x03 \x03(\v2\x1e.souk.shipping.v1.ShipmentLineR\x05lines\x122\n" +
+	"\aparcels\x18\x04 \x03(\v2\x18.souk.shipping.v1.ParcelR\aparcels\x127\n" +
+	"\topened_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\"p\n" +
+	"\fShipmentLine\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\x05R\x04line\x12\x10\n" +
+	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1a\n" +
+	"\bquantity\x18\x03 \x01(\x05R\bquantity\x12\x1e\n" +
+	"\n" +
+	"dispatched\x18\x04 \x01(\x05R\n" +
+	"dispatched\"\xa5\x02\n" +
+	"\x06Parcel\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
+	"\x05lines\x18\x02 \x03(\v2\x1c.souk.shipping.v1.ParcelLineR\x05lines\x12\x18\n" +
+	"\acarrier\x18\x03 \x01(\tR\acarrier\x12'\n" +
+	"\x0ftracking_number\x18\x04 \x01(\tR\x0etrackingNumber\x12?\n" +
+	"\rdispatched_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fdispatchedAt\x12\x16\n" +
+	"\x06status\x18\x06 \x01(\tR\x06status\x12;\n" +
+	"\btracking\x18\a \x03(\v2\x1f.souk.shipping.v1.TrackingEntryR\btracking\"g\n" +
+	"\rTrackingEntry\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\"\x9e\x01\n" +
+	"\fTrackRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1b\n" +
+	"\tparcel_id\x18\x02 \x01(\tR\bparcelId\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\tR\x06status\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\"/\n" +
+	"\x12GetShipmentRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\"h\n" +
+	"\x14ListShipmentsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\"y\n" +
+	"\x15ListShipmentsResponse\x128\n" +
+	"\tshipments\x18\x01 \x03(\v2\x1a.souk.shipping.v1.ShipmentR\tshipments\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"@\n" +
+	"\vStopRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"f\n" +
+	"\fStopResponse\x12\x18\n" +
+	"\aoutcome\x18\x01 \x01(\tR\aoutcome\x12<\n" +
+	"\n" +
+	"dispatched\x18\x02 \x03(\v2\x1c.souk.shipping.v1.ParcelLineR\n" +
+	"dispatched2\xb8\a\n" +
 	"\bShipping\x12k\n" +
 	"\x05Rates\x12\x1e.souk.shipping.v1.RatesRequest\x1a\x1f.souk.shipping.v1.RatesResponse\"!\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/api/shipping/rates\x12v\n" +
-	"\aPutRate\x12 .souk.shipping.v1.PutRateRequest\x1a\x16.souk.shipping.v1.Rate\"1\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02%:\x04rate\x1a\x1d/api/shipping/rates/{rate.id}\x12l\n" +
+	"\aPutRate\x12 .souk.shipping.v1.PutRateRequest\x1a\x16.souk.shipping.v1.Rate\"1\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02%:\x04rate\x1a\x1d/api/shipping/rates/{rate.id}\x12\x80\x01\n" +
+	"\bDispatch\x12!.souk.shipping.v1.DispatchRequest\x1a\x1a.souk.shipping.v1.Shipment\"5\xaa\xbb\x18\x04\b\x03\x10\x01\x82\xd3\xe4\x93\x02':\x01*\"\"/api/shipments/{order_id}/dispatch\x12\x8c\x01\n" +
+	"\x05Track\x12\x1e.souk.shipping.v1.TrackRequest\x1a\x1a.souk.shipping.v1.Shipment\"G\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02;:\x01*\"6/api/shipments/{order_id}/parcels/{parcel_id}/tracking\x12x\n" +
+	"\vGetShipment\x12$.souk.shipping.v1.GetShipmentRequest\x1a\x1a.souk.shipping.v1.Shipment\"'\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/shipments/{order_id}\x12~\n" +
+	"\rListShipments\x12&.souk.shipping.v1.ListShipmentsRequest\x1a'.souk.shipping.v1.ListShipmentsResponse\"\x1c\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/shipments\x12M\n" +
+	"\x04Stop\x12\x1d.souk.shipping.v1.StopRequest\x1a\x1e.souk.shipping.v1.StopResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12l\n" +
 	"\bFindings\x12\x1d.souk.type.v1.FindingsRequest\x1a\x1e.souk.type.v1.FindingsResponse\"!\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x15\x12\x13/api/audit/shippingB?Z=github.com/seed-21071466/souk/gen/souk/shipping/v1;shippingv1b\x06proto3"
 
 var (
@@ -436,35 +1324,70 @@ func file_souk_shipping_v1_service_proto_rawDescGZIP() []byte {
 	return file_souk_shipping_v1_service_proto_rawDescData
 }
 
-var file_souk_shipping_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_souk_shipping_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_souk_shipping_v1_service_proto_goTypes = []any{
-	(*RatesRequest)(nil),        // 0: souk.shipping.v1.RatesRequest
-	(*RatesResponse)(nil),       // 1: souk.shipping.v1.RatesResponse
-	(*ShippingOption)(nil),      // 2: souk.shipping.v1.ShippingOption
-	(*Rate)(nil),                // 3: souk.shipping.v1.Rate
-	(*Bracket)(nil),             // 4: souk.shipping.v1.Bracket
-	(*PutRateRequest)(nil),      // 5: souk.shipping.v1.PutRateRequest
-	(*v1.Money)(nil),            // 6: souk.type.v1.Money
-	(*v1.FindingsRequest)(nil),  // 7: souk.type.v1.FindingsRequest
-	(*v1.FindingsResponse)(nil), // 8: souk.type.v1.FindingsResponse
+	(*RatesRequest)(nil),          // 0: souk.shipping.v1.RatesRequest
+	(*RatesResponse)(nil),         // 1: souk.shipping.v1.RatesResponse
+	(*ShippingOption)(nil),        // 2: souk.shipping.v1.ShippingOption
+	(*Rate)(nil),                  // 3: souk.shipping.v1.Rate
+	(*Bracket)(nil),               // 4: souk.shipping.v1.Bracket
+	(*PutRateRequest)(nil),        // 5: souk.shipping.v1.PutRateRequest
+	(*DispatchRequest)(nil),       // 6: souk.shipping.v1.DispatchRequest
+	(*ParcelLine)(nil),            // 7: souk.shipping.v1.ParcelLine
+	(*Shipment)(nil),              // 8: souk.shipping.v1.Shipment
+	(*ShipmentLine)(nil),          // 9: souk.shipping.v1.ShipmentLine
+	(*Parcel)(nil),                // 10: souk.shipping.v1.Parcel
+	(*TrackingEntry)(nil),         // 11: souk.shipping.v1.TrackingEntry
+	(*TrackRequest)(nil),          // 12: souk.shipping.v1.TrackRequest
+	(*GetShipmentRequest)(nil),    // 13: souk.shipping.v1.GetShipmentRequest
+	(*ListShipmentsRequest)(nil),  // 14: souk.shipping.v1.ListShipmentsRequest
+	(*ListShipmentsResponse)(nil), // 15: souk.shipping.v1.ListShipmentsResponse
+	(*StopRequest)(nil),           // 16: souk.shipping.v1.StopRequest
+	(*StopResponse)(nil),          // 17: souk.shipping.v1.StopResponse
+	(*v1.Money)(nil),              // 18: souk.type.v1.Money
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*v1.FindingsRequest)(nil),    // 20: souk.type.v1.FindingsRequest
+	(*v1.FindingsResponse)(nil),   // 21: souk.type.v1.FindingsResponse
 }
 var file_souk_shipping_v1_service_proto_depIdxs = []int32{
-	2, // 0: souk.shipping.v1.RatesResponse.options:type_name -> souk.shipping.v1.ShippingOption
-	6, // 1: souk.shipping.v1.ShippingOption.price:type_name -> souk.type.v1.Money
-	4, // 2: souk.shipping.v1.Rate.brackets:type_name -> souk.shipping.v1.Bracket
-	6, // 3: souk.shipping.v1.Bracket.price:type_name -> souk.type.v1.Money
-	3, // 4: souk.shipping.v1.PutRateRequest.rate:type_name -> souk.shipping.v1.Rate
-	0, // 5: souk.shipping.v1.Shipping.Rates:input_type -> souk.shipping.v1.RatesRequest
-	5, // 6: souk.shipping.v1.Shipping.PutRate:input_type -> souk.shipping.v1.PutRateRequest
-	7, // 7: souk.shipping.v1.Shipping.Findings:input_type -> souk.type.v1.FindingsRequest
-	1, // 8: souk.shipping.v1.Shipping.Rates:output_type -> souk.shipping.v1.RatesResponse
-	3, // 9: souk.shipping.v1.Shipping.PutRate:output_type -> souk.shipping.v1.Rate
-	8, // 10: souk.shipping.v1.Shipping.Findings:output_type -> souk.type.v1.FindingsResponse
-	8, // [8:11] is the sub-list for method output_type
-	5, // [5:8] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	2,  // 0: souk.shipping.v1.RatesResponse.options:type_name -> souk.shipping.v1.ShippingOption
+	18, // 1: souk.shipping.v1.ShippingOption.price:type_name -> souk.type.v1.Money
+	4,  // 2: souk.shipping.v1.Rate.brackets:type_name -> souk.shipping.v1.Bracket
+	18, // 3: souk.shipping.v1.Bracket.price:type_name -> souk.type.v1.Money
+	3,  // 4: souk.shipping.v1.PutRateRequest.rate:type_name -> souk.shipping.v1.Rate
+	7,  // 5: souk.shipping.v1.DispatchRequest.lines:type_name -> souk.shipping.v1.ParcelLine
+	19, // 6: souk.shipping.v1.DispatchRequest.dispatched_at:type_name -> google.protobuf.Timestamp
+	9,  // 7: souk.shipping.v1.Shipment.lines:type_name -> souk.shipping.v1.ShipmentLine
+	10, // 8: souk.shipping.v1.Shipment.parcels:type_name -> souk.shipping.v1.Parcel
+	19, // 9: souk.shipping.v1.Shipment.opened_at:type_name -> google.protobuf.Timestamp
+	7,  // 10: souk.shipping.v1.Parcel.lines:type_name -> souk.shipping.v1.ParcelLine
+	19, // 11: souk.shipping.v1.Parcel.dispatched_at:type_name -> google.protobuf.Timestamp
+	11, // 12: souk.shipping.v1.Parcel.tracking:type_name -> souk.shipping.v1.TrackingEntry
+	19, // 13: souk.shipping.v1.TrackingEntry.at:type_name -> google.protobuf.Timestamp
+	19, // 14: souk.shipping.v1.TrackRequest.at:type_name -> google.protobuf.Timestamp
+	8,  // 15: souk.shipping.v1.ListShipmentsResponse.shipments:type_name -> souk.shipping.v1.Shipment
+	7,  // 16: souk.shipping.v1.StopResponse.dispatched:type_name -> souk.shipping.v1.ParcelLine
+	0,  // 17: souk.shipping.v1.Shipping.Rates:input_type -> souk.shipping.v1.RatesRequest
+	5,  // 18: souk.shipping.v1.Shipping.PutRate:input_type -> souk.shipping.v1.PutRateRequest
+	6,  // 19: souk.shipping.v1.Shipping.Dispatch:input_type -> souk.shipping.v1.DispatchRequest
+	12, // 20: souk.shipping.v1.Shipping.Track:input_type -> souk.shipping.v1.TrackRequest
+	13, // 21: souk.shipping.v1.Shipping.GetShipment:input_type -> souk.shipping.v1.GetShipmentRequest
+	14, // 22: souk.shipping.v1.Shipping.ListShipments:input_type -> souk.shipping.v1.ListShipmentsRequest
+	16, // 23: souk.shipping.v1.Shipping.Stop:input_type -> souk.shipping.v1.StopRequest
+	20, // 24: souk.shipping.v1.Shipping.Findings:input_type -> souk.type.v1.FindingsRequest
+	1,  // 25: souk.shipping.v1.Shipping.Rates:output_type -> souk.shipping.v1.RatesResponse
+	3,  // 26: souk.shipping.v1.Shipping.PutRate:output_type -> souk.shipping.v1.Rate
+	8,  // 27: souk.shipping.v1.Shipping.Dispatch:output_type -> souk.shipping.v1.Shipment
+	8,  // 28: souk.shipping.v1.Shipping.Track:output_type -> souk.shipping.v1.Shipment
+	8,  // 29: souk.shipping.v1.Shipping.GetShipment:output_type -> souk.shipping.v1.Shipment
+	15, // 30: souk.shipping.v1.Shipping.ListShipments:output_type -> souk.shipping.v1.ListShipmentsResponse
+	17, // 31: souk.shipping.v1.Shipping.Stop:output_type -> souk.shipping.v1.StopResponse
+	21, // 32: souk.shipping.v1.Shipping.Findings:output_type -> souk.type.v1.FindingsResponse
+	25, // [25:33] is the sub-list for method output_type
+	17, // [17:25] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_souk_shipping_v1_service_proto_init() }
@@ -478,7 +1401,7 @@ func file_souk_shipping_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_shipping_v1_service_proto_rawDesc), len(file_souk_shipping_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

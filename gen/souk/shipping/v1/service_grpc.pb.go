@@ -4,7 +4,7 @@
 // - protoc             v6.33.0
 // source: souk/shipping/v1/service.proto
 
-// Shipping rates.
+// Shipping: rates, shipments and their tracking.
 
 package shippingv1
 
@@ -22,21 +22,39 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Shipping_Rates_FullMethodName    = "/souk.shipping.v1.Shipping/Rates"
-	Shipping_PutRate_FullMethodName  = "/souk.shipping.v1.Shipping/PutRate"
-	Shipping_Findings_FullMethodName = "/souk.shipping.v1.Shipping/Findings"
+	Shipping_Rates_FullMethodName         = "/souk.shipping.v1.Shipping/Rates"
+	Shipping_PutRate_FullMethodName       = "/souk.shipping.v1.Shipping/PutRate"
+	Shipping_Dispatch_FullMethodName      = "/souk.shipping.v1.Shipping/Dispatch"
+	Shipping_Track_FullMethodName         = "/souk.shipping.v1.Shipping/Track"
+	Shipping_GetShipment_FullMethodName   = "/souk.shipping.v1.Shipping/GetShipment"
+	Shipping_ListShipments_FullMethodName = "/souk.shipping.v1.Shipping/ListShipments"
+	Shipping_Stop_FullMethodName          = "/souk.shipping.v1.Shipping/Stop"
+	Shipping_Findings_FullMethodName      = "/souk.shipping.v1.Shipping/Findings"
 )
 
 // ShippingClient is the client API for Shipping service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shipping says how a parcel may go and what it costs.
+// Shipping says how a parcel may go and what it costs, and decides, alone, whether an order is stopped or dispatched.
+// An order's shipment opens by itself once the order is confirmed.
 type ShippingClient interface {
 	// Rates lists the options for a parcel, cheapest first.
 	Rates(ctx context.Context, in *RatesRequest, opts ...grpc.CallOption) (*RatesResponse, error)
 	// PutRate makes or replaces a rate.
 	PutRate(ctx context.Context, in *PutRateRequest, opts ...grpc.CallOption) (*Rate, error)
+	// Dispatch hands a parcel to the carrier: all that is left of the shipment, or the lines named. 409 shipment_stopped when
+	// the order was canceled first.
+	Dispatch(ctx context.Context, in *DispatchRequest, opts ...grpc.CallOption) (*Shipment, error)
+	// Track records where a parcel is, as its carrier says; the same again changes nothing.
+	Track(ctx context.Context, in *TrackRequest, opts ...grpc.CallOption) (*Shipment, error)
+	// GetShipment reads the shipment of an order; the order's own token, or staff.
+	GetShipment(ctx context.Context, in *GetShipmentRequest, opts ...grpc.CallOption) (*Shipment, error)
+	// ListShipments lists shipments by order, oldest first: what waits to be packed, what is on its way.
+	ListShipments(ctx context.Context, in *ListShipmentsRequest, opts ...grpc.CallOption) (*ListShipmentsResponse, error)
+	// Stop ends the sending of what has not been dispatched. It is what a cancellation asks first; heard again it answers as
+	// before. A shipment that is not known yet is stopped before it opens.
+	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
 	// Findings checks the room's own rows.
 	Findings(ctx context.Context, in *v1.FindingsRequest, opts ...grpc.CallOption) (*v1.FindingsResponse, error)
 }
@@ -69,6 +87,56 @@ func (c *shippingClient) PutRate(ctx context.Context, in *PutRateRequest, opts .
 	return out, nil
 }
 
+func (c *shippingClient) Dispatch(ctx context.Context, in *DispatchRequest, opts ...grpc.CallOption) (*Shipment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Shipment)
+	err := c.cc.Invoke(ctx, Shipping_Dispatch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *shippingClient) Track(ctx context.Context, in *TrackRequest, opts ...grpc.CallOption) (*Shipment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Shipment)
+	err := c.cc.Invoke(ctx, Shipping_Track_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *shippingClient) GetShipment(ctx context.Context, in *GetShipmentRequest, opts ...grpc.CallOption) (*Shipment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Shipment)
+	err := c.cc.Invoke(ctx, Shipping_GetShipment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *shippingClient) ListShipments(ctx context.Context, in *ListShipmentsRequest, opts ...grpc.CallOption) (*ListShipmentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListShipmentsResponse)
+	err := c.cc.Invoke(ctx, Shipping_ListShipments_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *shippingClient) Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StopResponse)
+	err := c.cc.Invoke(ctx, Shipping_Stop_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *shippingClient) Findings(ctx context.Context, in *v1.FindingsRequest, opts ...grpc.CallOption) (*v1.FindingsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(v1.FindingsResponse)
@@ -83,12 +151,25 @@ func (c *shippingClient) Findings(ctx context.Context, in *v1.FindingsRequest, o
 // All implementations must embed UnimplementedShippingServer
 // for forward compatibility.
 //
-// Shipping says how a parcel may go and what it costs.
+// Shipping says how a parcel may go and what it costs, and decides, alone, whether an order is stopped or dispatched.
+// An order's shipment opens by itself once the order is confirmed.
 type ShippingServer interface {
 	// Rates lists the options for a parcel, cheapest first.
 	Rates(context.Context, *RatesRequest) (*RatesResponse, error)
 	// PutRate makes or replaces a rate.
 	PutRate(context.Context, *PutRateRequest) (*Rate, error)
+	// Dispatch hands a parcel to the carrier: all that is left of the shipment, or the lines named. 409 shipment_stopped when
+	// the order was canceled first.
+	Dispatch(context.Context, *DispatchRequest) (*Shipment, error)
+	// Track records where a parcel is, as its carrier says; the same again changes nothing.
+	Track(context.Context, *TrackRequest) (*Shipment, error)
+	// GetShipment reads the shipment of an order; the order's own token, or staff.
+	GetShipment(context.Context, *GetShipmentRequest) (*Shipment, error)
+	// ListShipments lists shipments by order, oldest first: what waits to be packed, what is on its way.
+	ListShipments(context.Context, *ListShipmentsRequest) (*ListShipmentsResponse, error)
+	// Stop ends the sending of what has not been dispatched. It is what a cancellation asks first; heard again it answers as
+	// before. A shipment that is not known yet is stopped before it opens.
+	Stop(context.Context, *StopRequest) (*StopResponse, error)
 	// Findings checks the room's own rows.
 	Findings(context.Context, *v1.FindingsRequest) (*v1.FindingsResponse, error)
 	mustEmbedUnimplementedShippingServer()
@@ -106,6 +187,21 @@ func (UnimplementedShippingServer) Rates(context.Context, *RatesRequest) (*Rates
 }
 func (UnimplementedShippingServer) PutRate(context.Context, *PutRateRequest) (*Rate, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutRate not implemented")
+}
+func (UnimplementedShippingServer) Dispatch(context.Context, *DispatchRequest) (*Shipment, error) {
+	return nil, status.Error(codes.Unimplemented, "method Dispatch not implemented")
+}
+func (UnimplementedShippingServer) Track(context.Context, *TrackRequest) (*Shipment, error) {
+	return nil, status.Error(codes.Unimplemented, "method Track not implemented")
+}
+func (UnimplementedShippingServer) GetShipment(context.Context, *GetShipmentRequest) (*Shipment, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetShipment not implemented")
+}
+func (UnimplementedShippingServer) ListShipments(context.Context, *ListShipmentsRequest) (*ListShipmentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListShipments not implemented")
+}
+func (UnimplementedShippingServer) Stop(context.Context, *StopRequest) (*StopResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Stop not implemented")
 }
 func (UnimplementedShippingServer) Findings(context.Context, *v1.FindingsRequest) (*v1.FindingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Findings not implemented")
@@ -167,6 +263,96 @@ func _Shipping_PutRate_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Shipping_Dispatch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DispatchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ShippingServer).Dispatch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Shipping_Dispatch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ShippingServer).Dispatch(ctx, req.(*DispatchRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Shipping_Track_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TrackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ShippingServer).Track(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Shipping_Track_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ShippingServer).Track(ctx, req.(*TrackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Shipping_GetShipment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetShipmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ShippingServer).GetShipment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Shipping_GetShipment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ShippingServer).GetShipment(ctx, req.(*GetShipmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Shipping_ListShipments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListShipmentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ShippingServer).ListShipments(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Shipping_ListShipments_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ShippingServer).ListShipments(ctx, req.(*ListShipmentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Shipping_Stop_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StopRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ShippingServer).Stop(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Shipping_Stop_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ShippingServer).Stop(ctx, req.(*StopRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Shipping_Findings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(v1.FindingsRequest)
 	if err := dec(in); err != nil {
@@ -199,6 +385,26 @@ var Shipping_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PutRate",
 			Handler:    _Shipping_PutRate_Handler,
+		},
+		{
+			MethodName: "Dispatch",
+			Handler:    _Shipping_Dispatch_Handler,
+		},
+		{
+			MethodName: "Track",
+			Handler:    _Shipping_Track_Handler,
+		},
+		{
+			MethodName: "GetShipment",
+			Handler:    _Shipping_GetShipment_Handler,
+		},
+		{
+			MethodName: "ListShipments",
+			Handler:    _Shipping_ListShipments_Handler,
+		},
+		{
+			MethodName: "Stop",
+			Handler:    _Shipping_Stop_Handler,
 		},
 		{
 			MethodName: "Findings",

@@ -310,6 +310,335 @@ func (x *User) GetEmail() string {
 	return ""
 }
 
+// PutUserRequest carries the whole customer.
+type PutUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 64 letters, digits, dots, dashes or underscores: "17850".
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Full name; may be empty when only the country is known.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Mail address; without one no mail is sent.
+	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
+	// Where to send; none is kept when absent.
+	Address *v1.Address `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	// ISO 3166-1 alpha-2 code, for tax, when there is no address.
+	Country       string `protobuf:"bytes,5,opt,name=country,proto3" json:"country,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutUserRequest) Reset() {
+	*x = PutUserRequest{}
+	mi := &file_souk_users_v1_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutUserRequest) ProtoMessage() {}
+
+func (x *PutUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_users_v1_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutUserRequest.ProtoReflect.Descriptor instead.
+func (*PutUserRequest) Descriptor() ([]byte, []int) {
+	return file_souk_users_v1_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PutUserRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PutUserRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PutUserRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *PutUserRequest) GetAddress() *v1.Address {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *PutUserRequest) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+// ListUsersRequest selects a page.
+type ListUsersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows a page, 1 to 200; 50 when 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The cursor of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only the one with this mail address.
+	Email         string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsersRequest) Reset() {
+	*x = ListUsersRequest{}
+	mi := &file_souk_users_v1_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsersRequest) ProtoMessage() {}
+
+func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_users_v1_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
+func (*ListUsersRequest) Descriptor() ([]byte, []int) {
+	return file_souk_users_v1_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListUsersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListUsersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+// ListUsersResponse is one page.
+type ListUsersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By id.
+	Users []*User `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	// The cursor of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsersResponse) Reset() {
+	*x = ListUsersResponse{}
+	mi := &file_souk_users_v1_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsersResponse) ProtoMessage() {}
+
+func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_users_v1_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
+func (*ListUsersResponse) Descriptor() ([]byte, []int) {
+	return file_souk_users_v1_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListUsersResponse) GetUsers() []*User {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *ListUsersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// GetContactRequest names a subject.
+type GetContactRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "sub_…".
+	SubjectId     string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetContactRequest) Reset() {
+	*x = GetContactRequest{}
+	mi := &file_souk_users_v1_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetContactRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetContactRequest) ProtoMessage() {}
+
+func (x *GetContactRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_users_v1_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetContactRequest.ProtoReflect.Descriptor instead.
+func (*GetContactRequest) Descriptor() ([]byte, []int) {
+	return file_souk_users_v1_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetContactRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+// ContactCard is how to reach a subject.
+type ContactCard struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "sub_…".
+	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// Full name, may be empty.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Mail address, may be empty.
+	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
+	// The newest address row, "" without one.
+	AddressId string `protobuf:"bytes,4,opt,name=address_id,json=addressId,proto3" json:"address_id,omitempty"`
+	// Its country, or the one that was given without an address.
+	Country       string `protobuf:"bytes,5,opt,name=country,proto3" json:"country,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactCard) Reset() {
+	*x = ContactCard{}
+	mi := &file_souk_users_v1_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactCard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactCard) ProtoMessage() {}
+
+func (x *ContactCard) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_users_v1_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactCard.ProtoReflect.Descriptor instead.
+func (*ContactCard) Descriptor() ([]byte, []int) {
+	return file_souk_users_v1_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ContactCard) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *ContactCard) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ContactCard) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *ContactCard) GetAddressId() string {
+	if x != nil {
+		return x.AddressId
+	}
+	return ""
+}
+
+func (x *ContactCard) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
 // EraseUserRequest names the subject to erase.
 type EraseUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -321,7 +650,7 @@ type EraseUserRequest struct {
 
 func (x *EraseUserRequest) Reset() {
 	*x = EraseUserRequest{}
-	mi := &file_souk_users_v1_service_proto_msgTypes[5]
+	mi := &file_souk_users_v1_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -333,7 +662,7 @@ func (x *EraseUserRequest) String() string {
 func (*EraseUserRequest) ProtoMessage() {}
 
 func (x *EraseUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_users_v1_service_proto_msgTypes[5]
+	mi := &file_souk_users_v1_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -346,7 +675,7 @@ func (x *EraseUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseUserRequest.ProtoReflect.Descriptor instead.
 func (*EraseUserRequest) Descriptor() ([]byte, []int) {
-	return file_souk_users_v1_service_proto_rawDescGZIP(), []int{5}
+	return file_souk_users_v1_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EraseUserRequest) GetId() string {
@@ -367,7 +696,7 @@ type EraseUserResponse struct {
 
 func (x *EraseUserResponse) Reset() {
 	*x = EraseUserResponse{}
-	mi := &file_souk_users_v1_service_proto_msgTypes[6]
+	mi := &file_souk_users_v1_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +708,7 @@ func (x *EraseUserResponse) String() string {
 func (*EraseUserResponse) ProtoMessage() {}
 
 func (x *EraseUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_users_v1_service_proto_msgTypes[6]
+	mi := &file_souk_users_v1_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +721,7 @@ func (x *EraseUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseUserResponse.ProtoReflect.Descriptor instead.
 func (*EraseUserResponse) Descriptor() ([]byte, []int) {
-	return file_souk_users_v1_service_proto_rawDescGZIP(), []int{6}
+	return file_souk_users_v1_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EraseUserResponse) GetAddresses() int32 {
@@ -425,16 +754,46 @@ const file_souk_users_v1_service_proto_rawDesc = "" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"\"\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\"\x95\x01\n" +
+	"\x0ePutUserRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\x12/\n" +
+	"\aaddress\x18\x04 \x01(\v2\x15.souk.type.v1.AddressR\aaddress\x12\x18\n" +
+	"\acountry\x18\x05 \x01(\tR\acountry\"d\n" +
+	"\x10ListUsersRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x14\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\"f\n" +
+	"\x11ListUsersResponse\x12)\n" +
+	"\x05users\x18\x01 \x03(\v2\x13.souk.users.v1.UserR\x05users\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"2\n" +
+	"\x11GetContactRequest\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tR\tsubjectId\"\x8f\x01\n" +
+	"\vContactCard\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\x12\x1d\n" +
+	"\n" +
+	"address_id\x18\x04 \x01(\tR\taddressId\x12\x18\n" +
+	"\acountry\x18\x05 \x01(\tR\acountry\"\"\n" +
 	"\x10EraseUserRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"1\n" +
 	"\x11EraseUserResponse\x12\x1c\n" +
-	"\taddresses\x18\x01 \x01(\x05R\taddresses2\xde\x03\n" +
+	"\taddresses\x18\x01 \x01(\x05R\taddresses2\x80\x06\n" +
 	"\x05Users\x12N\n" +
 	"\n" +
 	"PutContact\x12 .souk.users.v1.PutContactRequest\x1a\x16.souk.users.v1.Contact\"\x06\xaa\xbb\x18\x02\b\x04\x12M\n" +
 	"\n" +
-	"GetAddress\x12 .souk.users.v1.GetAddressRequest\x1a\x15.souk.type.v1.Address\"\x06\xaa\xbb\x18\x02\b\x04\x12\\\n" +
+	"GetAddress\x12 .souk.users.v1.GetAddressRequest\x1a\x15.souk.type.v1.Address\"\x06\xaa\xbb\x18\x02\b\x04\x12b\n" +
+	"\aPutUser\x12\x1d.souk.users.v1.PutUserRequest\x1a\x16.souk.users.v1.Contact\" \xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x14:\x01*\x1a\x0f/api/users/{id}\x12h\n" +
+	"\tListUsers\x12\x1f.souk.users.v1.ListUsersRequest\x1a .souk.users.v1.ListUsersResponse\"\x18\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/api/users\x12R\n" +
+	"\n" +
+	"GetContact\x12 .souk.users.v1.GetContactRequest\x1a\x1a.souk.users.v1.ContactCard\"\x06\xaa\xbb\x18\x02\b\x04\x12\\\n" +
 	"\aGetUser\x12\x1d.souk.users.v1.GetUserRequest\x1a\x13.souk.users.v1.User\"\x1d\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/users/{id}\x12m\n" +
 	"\tEraseUser\x12\x1f.souk.users.v1.EraseUserRequest\x1a .souk.users.v1.EraseUserResponse\"\x1d\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x11*\x0f/api/users/{id}\x12i\n" +
 	"\bFindings\x12\x1d.souk.type.v1.FindingsRequest\x1a\x1e.souk.type.v1.FindingsResponse\"\x1e\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/api/audit/usersB9Z7github.com/seed-21071466/souk/gen/souk/users/v1;usersv1b\x06proto3"
@@ -451,36 +810,49 @@ func file_souk_users_v1_service_proto_rawDescGZIP() []byte {
 	return file_souk_users_v1_service_proto_rawDescData
 }
 
-var file_souk_users_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_souk_users_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_souk_users_v1_service_proto_goTypes = []any{
 	(*PutContactRequest)(nil),   // 0: souk.users.v1.PutContactRequest
 	(*Contact)(nil),             // 1: souk.users.v1.Contact
 	(*GetAddressRequest)(nil),   // 2: souk.users.v1.GetAddressRequest
 	(*GetUserRequest)(nil),      // 3: souk.users.v1.GetUserRequest
 	(*User)(nil),                // 4: souk.users.v1.User
-	(*EraseUserRequest)(nil),    // 5: souk.users.v1.EraseUserRequest
-	(*EraseUserResponse)(nil),   // 6: souk.users.v1.EraseUserResponse
-	(*v1.Address)(nil),          // 7: souk.type.v1.Address
-	(*v1.FindingsRequest)(nil),  // 8: souk.type.v1.FindingsRequest
-	(*v1.FindingsResponse)(nil), // 9: souk.type.v1.FindingsResponse
+	(*PutUserRequest)(nil),      // 5: souk.users.v1.PutUserRequest
+	(*ListUsersRequest)(nil),    // 6: souk.users.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),   // 7: souk.users.v1.ListUsersResponse
+	(*GetContactRequest)(nil),   // 8: souk.users.v1.GetContactRequest
+	(*ContactCard)(nil),         // 9: souk.users.v1.ContactCard
+	(*EraseUserRequest)(nil),    // 10: souk.users.v1.EraseUserRequest
+	(*EraseUserResponse)(nil),   // 11: souk.users.v1.EraseUserResponse
+	(*v1.Address)(nil),          // 12: souk.type.v1.Address
+	(*v1.FindingsRequest)(nil),  // 13: souk.type.v1.FindingsRequest
+	(*v1.FindingsResponse)(nil), // 14: souk.type.v1.FindingsResponse
 }
 var file_souk_users_v1_service_proto_depIdxs = []int32{
-	7, // 0: souk.users.v1.PutContactRequest.address:type_name -> souk.type.v1.Address
-	0, // 1: souk.users.v1.Users.PutContact:input_type -> souk.users.v1.PutContactRequest
-	2, // 2: souk.users.v1.Users.GetAddress:input_type -> souk.users.v1.GetAddressRequest
-	3, // 3: souk.users.v1.Users.GetUser:input_type -> souk.users.v1.GetUserRequest
-	5, // 4: souk.users.v1.Users.EraseUser:input_type -> souk.users.v1.EraseUserRequest
-	8, // 5: souk.users.v1.Users.Findings:input_type -> souk.type.v1.FindingsRequest
-	1, // 6: souk.users.v1.Users.PutContact:output_type -> souk.users.v1.Contact
-	7, // 7: souk.users.v1.Users.GetAddress:output_type -> souk.type.v1.Address
-	4, // 8: souk.users.v1.Users.GetUser:output_type -> souk.users.v1.User
-	6, // 9: souk.users.v1.Users.EraseUser:output_type -> souk.users.v1.EraseUserResponse
-	9, // 10: souk.users.v1.Users.Findings:output_type -> souk.type.v1.FindingsResponse
-	6, // [6:11] is the sub-list for method output_type
-	1, // [1:6] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	12, // 0: souk.users.v1.PutContactRequest.address:type_name -> souk.type.v1.Address
+	12, // 1: souk.users.v1.PutUserRequest.address:type_name -> souk.type.v1.Address
+	4,  // 2: souk.users.v1.ListUsersResponse.users:type_name -> souk.users.v1.User
+	0,  // 3: souk.users.v1.Users.PutContact:input_type -> souk.users.v1.PutContactRequest
+	2,  // 4: souk.users.v1.Users.GetAddress:input_type -> souk.users.v1.GetAddressRequest
+	5,  // 5: souk.users.v1.Users.PutUser:input_type -> souk.users.v1.PutUserRequest
+	6,  // 6: souk.users.v1.Users.ListUsers:input_type -> souk.users.v1.ListUsersRequest
+	8,  // 7: souk.users.v1.Users.GetContact:input_type -> souk.users.v1.GetContactRequest
+	3,  // 8: souk.users.v1.Users.GetUser:input_type -> souk.users.v1.GetUserRequest
+	10, // 9: souk.users.v1.Users.EraseUser:input_type -> souk.users.v1.EraseUserRequest
+	13, // 10: souk.users.v1.Users.Findings:input_type -> souk.type.v1.FindingsRequest
+	1,  // 11: souk.users.v1.Users.PutContact:output_type -> souk.users.v1.Contact
+	12, // 12: souk.users.v1.Users.GetAddress:output_type -> souk.type.v1.Address
+	1,  // 13: souk.users.v1.Users.PutUser:output_type -> souk.users.v1.Contact
+	7,  // 14: souk.users.v1.Users.ListUsers:output_type -> souk.users.v1.ListUsersResponse
+	9,  // 15: souk.users.v1.Users.GetContact:output_type -> souk.users.v1.ContactCard
+	4,  // 16: souk.users.v1.Users.GetUser:output_type -> souk.users.v1.User
+	11, // 17: souk.users.v1.Users.EraseUser:output_type -> souk.users.v1.EraseUserResponse
+	14, // 18: souk.users.v1.Users.Findings:output_type -> souk.type.v1.FindingsResponse
+	11, // [11:19] is the sub-list for method output_type
+	3,  // [3:11] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_souk_users_v1_service_proto_init() }
@@ -494,7 +866,7 @@ func file_souk_users_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_users_v1_service_proto_rawDesc), len(file_souk_users_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,9 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Users_PutContact_FullMethodName = "/souk.users.v1.Users/PutContact"
 	Users_GetAddress_FullMethodName = "/souk.users.v1.Users/GetAddress"
+	Users_PutUser_FullMethodName    = "/souk.users.v1.Users/PutUser"
+	Users_ListUsers_FullMethodName  = "/souk.users.v1.Users/ListUsers"
+	Users_GetContact_FullMethodName = "/souk.users.v1.Users/GetContact"
 	Users_GetUser_FullMethodName    = "/souk.users.v1.Users/GetUser"
 	Users_EraseUser_FullMethodName  = "/souk.users.v1.Users/EraseUser"
 	Users_Findings_FullMethodName   = "/souk.users.v1.Users/Findings"
@@ -39,6 +42,12 @@ type UsersClient interface {
 	PutContact(ctx context.Context, in *PutContactRequest, opts ...grpc.CallOption) (*Contact, error)
 	// GetAddress reads one address row.
 	GetAddress(ctx context.Context, in *GetAddressRequest, opts ...grpc.CallOption) (*v1.Address, error)
+	// PutUser makes a customer, or changes one; the id is the caller's own, so that a customer of another system keeps theirs.
+	PutUser(ctx context.Context, in *PutUserRequest, opts ...grpc.CallOption) (*Contact, error)
+	// ListUsers lists subjects by id.
+	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
+	// GetContact reads what another room needs to serve a subject now; nothing of it may be kept.
+	GetContact(ctx context.Context, in *GetContactRequest, opts ...grpc.CallOption) (*ContactCard, error)
 	// GetUser reads a subject; staff, or the subject itself.
 	GetUser(ctx context.Context, in *GetUserRequest, opts ...grpc.CallOption) (*User, error)
 	// EraseUser destroys a subject's name, mail and addresses; its orders stay, without them.
@@ -69,6 +78,36 @@ func (c *usersClient) GetAddress(ctx context.Context, in *GetAddressRequest, opt
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(v1.Address)
 	err := c.cc.Invoke(ctx, Users_GetAddress_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *usersClient) PutUser(ctx context.Context, in *PutUserRequest, opts ...grpc.CallOption) (*Contact, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Contact)
+	err := c.cc.Invoke(ctx, Users_PutUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *usersClient) ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListUsersResponse)
+	err := c.cc.Invoke(ctx, Users_ListUsers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *usersClient) GetContact(ctx context.Context, in *GetContactRequest, opts ...grpc.CallOption) (*ContactCard, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ContactCard)
+	err := c.cc.Invoke(ctx, Users_GetContact_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +154,12 @@ type UsersServer interface {
 	PutContact(context.Context, *PutContactRequest) (*Contact, error)
 	// GetAddress reads one address row.
 	GetAddress(context.Context, *GetAddressRequest) (*v1.Address, error)
+	// PutUser makes a customer, or changes one; the id is the caller's own, so that a customer of another system keeps theirs.
+	PutUser(context.Context, *PutUserRequest) (*Contact, error)
+	// ListUsers lists subjects by id.
+	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
+	// GetContact reads what another room needs to serve a subject now; nothing of it may be kept.
+	GetContact(context.Context, *GetContactRequest) (*ContactCard, error)
 	// GetUser reads a subject; staff, or the subject itself.
 	GetUser(context.Context, *GetUserRequest) (*User, error)
 	// EraseUser destroys a subject's name, mail and addresses; its orders stay, without them.
@@ -136,6 +181,15 @@ func (UnimplementedUsersServer) PutContact(context.Context, *PutContactRequest) 
 }
 func (UnimplementedUsersServer) GetAddress(context.Context, *GetAddressRequest) (*v1.Address, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAddress not implemented")
+}
+func (UnimplementedUsersServer) PutUser(context.Context, *PutUserRequest) (*Contact, error) {
+	return nil, status.Error(codes.Unimplemented, "method PutUser not implemented")
+}
+func (UnimplementedUsersServer) ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListUsers not implemented")
+}
+func (UnimplementedUsersServer) GetContact(context.Context, *GetContactRequest) (*ContactCard, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetContact not implemented")
 }
 func (UnimplementedUsersServer) GetUser(context.Context, *GetUserRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetUser not implemented")
@@ -199,6 +253,60 @@ func _Users_GetAddress_Handler(srv interface{}, ctx context.Context, dec func(in
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(UsersServer).GetAddress(ctx, req.(*GetAddressRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Users_PutUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PutUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsersServer).PutUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Users_PutUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsersServer).PutUser(ctx, req.(*PutUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Users_ListUsers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUsersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsersServer).ListUsers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Users_ListUsers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsersServer).ListUsers(ctx, req.(*ListUsersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Users_GetContact_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetContactRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsersServer).GetContact(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Users_GetContact_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsersServer).GetContact(ctx, req.(*GetContactRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -271,6 +379,18 @@ var Users_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetAddress",
 			Handler:    _Users_GetAddress_Handler,
+		},
+		{
+			MethodName: "PutUser",
+			Handler:    _Users_PutUser_Handler,
+		},
+		{
+			MethodName: "ListUsers",
+			Handler:    _Users_ListUsers_Handler,
+		},
+		{
+			MethodName: "GetContact",
+			Handler:    _Users_GetContact_Handler,
 		},
 		{
 			MethodName: "GetUser",
