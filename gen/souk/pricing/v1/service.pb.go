@@ -1106,7 +1106,9 @@ type QuotedLine struct {
 	// What the line adds to the total.
 	Total *v1.Money `protobuf:"bytes,7,opt,name=total,proto3" json:"total,omitempty"`
 	// The rate used, "0.2".
-	TaxRate       string `protobuf:"bytes,8,opt,name=tax_rate,json=taxRate,proto3" json:"tax_rate,omitempty"`
+	TaxRate string `protobuf:"bytes,8,opt,name=tax_rate,json=taxRate,proto3" json:"tax_rate,omitempty"`
+	// From QuoteDesk: the list's price where the line's own took its place; absent when the list has none.
+	ListPrice     *v1.Money `protobuf:"bytes,9,opt,name=list_price,json=listPrice,proto3" json:"list_price,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1195,6 +1197,13 @@ func (x *QuotedLine) GetTaxRate() string {
 		return x.TaxRate
 	}
 	return ""
+}
+
+func (x *QuotedLine) GetListPrice() *v1.Money {
+	if x != nil {
+		return x.ListPrice
+	}
+	return nil
 }
 
 // AuditPricesRequest selects a page.
@@ -1473,7 +1482,7 @@ const file_souk_pricing_v1_service_proto_rawDesc = "" +
 	"\ttax_total\x18\t \x01(\v2\x13.souk.type.v1.MoneyR\btaxTotal\x12)\n" +
 	"\x05total\x18\n" +
 	" \x01(\v2\x13.souk.type.v1.MoneyR\x05total\x12#\n" +
-	"\runpriced_skus\x18\v \x03(\tR\funpricedSkus\"\xbd\x02\n" +
+	"\runpriced_skus\x18\v \x03(\tR\funpricedSkus\"\xf1\x02\n" +
 	"\n" +
 	"QuotedLine\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1a\n" +
@@ -1484,7 +1493,9 @@ const file_souk_pricing_v1_service_proto_rawDesc = "" +
 	"\bdiscount\x18\x05 \x01(\v2\x13.souk.type.v1.MoneyR\bdiscount\x12%\n" +
 	"\x03tax\x18\x06 \x01(\v2\x13.souk.type.v1.MoneyR\x03tax\x12)\n" +
 	"\x05total\x18\a \x01(\v2\x13.souk.type.v1.MoneyR\x05total\x12\x19\n" +
-	"\btax_rate\x18\b \x01(\tR\ataxRate\"P\n" +
+	"\btax_rate\x18\b \x01(\tR\ataxRate\x122\n" +
+	"\n" +
+	"list_price\x18\t \x01(\v2\x13.souk.type.v1.MoneyR\tlistPrice\"P\n" +
 	"\x12AuditPricesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1582,35 +1593,36 @@ var file_souk_pricing_v1_service_proto_depIdxs = []int32{
 	21, // 22: souk.pricing.v1.QuotedLine.discount:type_name -> souk.type.v1.Money
 	21, // 23: souk.pricing.v1.QuotedLine.tax:type_name -> souk.type.v1.Money
 	21, // 24: souk.pricing.v1.QuotedLine.total:type_name -> souk.type.v1.Money
-	20, // 25: souk.pricing.v1.AuditPricesResponse.prices:type_name -> souk.pricing.v1.AuditedPrice
-	21, // 26: souk.pricing.v1.AuditedPrice.price:type_name -> souk.type.v1.Money
-	22, // 27: souk.pricing.v1.AuditedPrice.valid_from:type_name -> google.protobuf.Timestamp
-	22, // 28: souk.pricing.v1.AuditedPrice.valid_until:type_name -> google.protobuf.Timestamp
-	9,  // 29: souk.pricing.v1.Pricing.SetPrices:input_type -> souk.pricing.v1.SetPricesRequest
-	12, // 30: souk.pricing.v1.Pricing.ListPrices:input_type -> souk.pricing.v1.ListPricesRequest
-	14, // 31: souk.pricing.v1.Pricing.Quote:input_type -> souk.pricing.v1.QuoteRequest
-	14, // 32: souk.pricing.v1.Pricing.QuoteDesk:input_type -> souk.pricing.v1.QuoteRequest
-	1,  // 33: souk.pricing.v1.Pricing.PutChannel:input_type -> souk.pricing.v1.PutChannelRequest
-	2,  // 34: souk.pricing.v1.Pricing.ListChannels:input_type -> souk.pricing.v1.ListChannelsRequest
-	5,  // 35: souk.pricing.v1.Pricing.PutTaxRate:input_type -> souk.pricing.v1.PutTaxRateRequest
-	6,  // 36: souk.pricing.v1.Pricing.ListTaxRates:input_type -> souk.pricing.v1.ListTaxRatesRequest
-	18, // 37: souk.pricing.v1.Pricing.AuditPrices:input_type -> souk.pricing.v1.AuditPricesRequest
-	23, // 38: souk.pricing.v1.Pricing.Findings:input_type -> souk.type.v1.FindingsRequest
-	10, // 39: souk.pricing.v1.Pricing.SetPrices:output_type -> souk.pricing.v1.SetPricesResponse
-	13, // 40: souk.pricing.v1.Pricing.ListPrices:output_type -> souk.pricing.v1.ListPricesResponse
-	16, // 41: souk.pricing.v1.Pricing.Quote:output_type -> souk.pricing.v1.QuoteResponse
-	16, // 42: souk.pricing.v1.Pricing.QuoteDesk:output_type -> souk.pricing.v1.QuoteResponse
-	0,  // 43: souk.pricing.v1.Pricing.PutChannel:output_type -> souk.pricing.v1.Channel
-	3,  // 44: souk.pricing.v1.Pricing.ListChannels:output_type -> souk.pricing.v1.ListChannelsResponse
-	4,  // 45: souk.pricing.v1.Pricing.PutTaxRate:output_type -> souk.pricing.v1.TaxRate
-	7,  // 46: souk.pricing.v1.Pricing.ListTaxRates:output_type -> souk.pricing.v1.ListTaxRatesResponse
-	19, // 47: souk.pricing.v1.Pricing.AuditPrices:output_type -> souk.pricing.v1.AuditPricesResponse
-	24, // 48: souk.pricing.v1.Pricing.Findings:output_type -> souk.type.v1.FindingsResponse
-	39, // [39:49] is the sub-list for method output_type
-	29, // [29:39] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	21, // 25: souk.pricing.v1.QuotedLine.list_price:type_name -> souk.type.v1.Money
+	20, // 26: souk.pricing.v1.AuditPricesResponse.prices:type_name -> souk.pricing.v1.AuditedPrice
+	21, // 27: souk.pricing.v1.AuditedPrice.price:type_name -> souk.type.v1.Money
+	22, // 28: souk.pricing.v1.AuditedPrice.valid_from:type_name -> google.protobuf.Timestamp
+	22, // 29: souk.pricing.v1.AuditedPrice.valid_until:type_name -> google.protobuf.Timestamp
+	9,  // 30: souk.pricing.v1.Pricing.SetPrices:input_type -> souk.pricing.v1.SetPricesRequest
+	12, // 31: souk.pricing.v1.Pricing.ListPrices:input_type -> souk.pricing.v1.ListPricesRequest
+	14, // 32: souk.pricing.v1.Pricing.Quote:input_type -> souk.pricing.v1.QuoteRequest
+	14, // 33: souk.pricing.v1.Pricing.QuoteDesk:input_type -> souk.pricing.v1.QuoteRequest
+	1,  // 34: souk.pricing.v1.Pricing.PutChannel:input_type -> souk.pricing.v1.PutChannelRequest
+	2,  // 35: souk.pricing.v1.Pricing.ListChannels:input_type -> souk.pricing.v1.ListChannelsRequest
+	5,  // 36: souk.pricing.v1.Pricing.PutTaxRate:input_type -> souk.pricing.v1.PutTaxRateRequest
+	6,  // 37: souk.pricing.v1.Pricing.ListTaxRates:input_type -> souk.pricing.v1.ListTaxRatesRequest
+	18, // 38: souk.pricing.v1.Pricing.AuditPrices:input_type -> souk.pricing.v1.AuditPricesRequest
+	23, // 39: souk.pricing.v1.Pricing.Findings:input_type -> souk.type.v1.FindingsRequest
+	10, // 40: souk.pricing.v1.Pricing.SetPrices:output_type -> souk.pricing.v1.SetPricesResponse
+	13, // 41: souk.pricing.v1.Pricing.ListPrices:output_type -> souk.pricing.v1.ListPricesResponse
+	16, // 42: souk.pricing.v1.Pricing.Quote:output_type -> souk.pricing.v1.QuoteResponse
+	16, // 43: souk.pricing.v1.Pricing.QuoteDesk:output_type -> souk.pricing.v1.QuoteResponse
+	0,  // 44: souk.pricing.v1.Pricing.PutChannel:output_type -> souk.pricing.v1.Channel
+	3,  // 45: souk.pricing.v1.Pricing.ListChannels:output_type -> souk.pricing.v1.ListChannelsResponse
+	4,  // 46: souk.pricing.v1.Pricing.PutTaxRate:output_type -> souk.pricing.v1.TaxRate
+	7,  // 47: souk.pricing.v1.Pricing.ListTaxRates:output_type -> souk.pricing.v1.ListTaxRatesResponse
+	19, // 48: souk.pricing.v1.Pricing.AuditPrices:output_type -> souk.pricing.v1.AuditPricesResponse
+	24, // 49: souk.pricing.v1.Pricing.Findings:output_type -> souk.type.v1.FindingsResponse
+	40, // [40:50] is the sub-list for method output_type
+	30, // [30:40] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_souk_pricing_v1_service_proto_init() }
