@@ -2,9 +2,11 @@
 // and their bounds. A run's state is the fold of its order's stream; Next reads
 // from it what is to be done.
 //
-//	hold ──► pay ──► confirm          forward; confirm is the pivot, decided on the order's stream
-//	  ▲       ▲
-//	release  cancel                   compensation, in reverse, after a rejection
+//	hold ──► credit ──► pay ──► confirm     forward; confirm is the pivot, decided on the order's stream
+//	  ▲        ▲         ▲
+//	release  give back  cancel              compensation, in reverse, after a rejection
+//
+// Store credit is a step of orders that use some; what it does not cover is paid.
 package checkout
 
 import (
@@ -43,6 +45,7 @@ func Definition() saga.Definition {
 		Name: Name, Version: Version,
 		Steps: []saga.Step{
 			step(order.StepHold, saga.Compensable),
+			step(order.StepCredit, saga.Compensable),
 			step(order.StepPay, saga.Compensable),
 			step("confirm", saga.Pivot),
 		},
@@ -54,11 +57,13 @@ type Action string
 
 // What a run can do next.
 const (
-	Hold    Action = "hold"    // ask inventory to hold the lines
-	Pay     Action = "pay"     // ask payments to authorize, or how that went
-	Release Action = "release" // give the lines back
-	Cancel  Action = "cancel"  // give the money back
-	Nothing Action = ""        // the run is over
+	Hold     Action = "hold"      // ask inventory to hold the lines
+	Credit   Action = "credit"    // ask payments to set store credit aside
+	Pay      Action = "pay"       // ask payments to authorize, or how that went
+	Release  Action = "release"   // give the lines back
+	GiveBack Action = "give_back" // give the store credit back
+	Cancel   Action = "cancel"    // give the money back
+	Nothing  Action = ""          // the run is over
 )
 
 // Next reads from an order what its run has to do.
@@ -66,19 +71,30 @@ func Next(o *order.Order) Action {
 	switch {
 	case o.Status == order.Pending && !o.Held:
 		return Hold
+	case o.Status == order.Pending && o.Credit > 0 && !o.CreditHeld:
+		return Credit
 	case o.Status == order.Pending:
 		return Pay
-	case len(o.Undo) == 0:
+	case o.Status != order.Rejected || len(o.Undo) == 0:
 		return Nothing
-	case o.Undo[0] == order.StepPay:
+	}
+	return Undo(o.Undo[0])
+}
+
+// Undo is what takes the effect of a step back.
+func Undo(step order.Step) Action {
+	switch step {
+	case order.StepPay:
 		return Cancel
+	case order.StepCredit:
+		return GiveBack
 	}
 	return Release
 }
 
 // Direction is where a run goes by an action: on, or back.
 func (a Action) Direction() saga.State {
-	if a == Release || a == Cancel {
+	if a == Release || a == GiveBack || a == Cancel {
 		return saga.Compensating
 	}
 	return saga.Running
@@ -89,6 +105,8 @@ func (a Action) Step() string {
 	switch a {
 	case Hold, Release:
 		return string(order.StepHold)
+	case Credit, GiveBack:
+		return string(order.StepCredit)
 	case Pay, Cancel:
 		return string(order.StepPay)
 	}

@@ -22,6 +22,9 @@ func Place(p Placed) ([]Event, error) {
 	if p.Totals.Total <= 0 {
 		return nil, problem.New(problem.Unprocessable, "nothing_to_pay", "an order that costs nothing cannot be placed yet")
 	}
+	if p.Credit < 0 || p.Credit > p.Totals.Total {
+		return nil, problem.Field("payment.credit", "out_of_range", "at most the total of the order")
+	}
 	return []Event{p}, nil
 }
 
@@ -73,7 +76,20 @@ func (o *Order) Hear(fact Event, now time.Time) ([]Event, error) {
 	if err := next.Evolve(fact); err != nil {
 		return nil, err
 	}
-	return append([]Event{fact}, next.answer(fact, now)...), nil
+	return append([]Event{o.complete(fact)}, next.answer(fact, now)...), nil
+}
+
+// complete gives a fact what others need to act on it.
+func (o *Order) complete(fact Event) Event {
+	switch f := fact.(type) {
+	case CaptureFailed:
+		f.SubjectID, f.Currency, f.Amount = o.SubjectID, o.Currency, o.capture(f.ID).Amount
+		return f
+	case Refunded:
+		f.SubjectID, f.Currency = o.SubjectID, o.Currency
+		return f
+	}
+	return fact
 }
 
 // knows tells a fact that was heard before.
@@ -81,8 +97,10 @@ func (o *Order) knows(fact Event) bool {
 	switch f := fact.(type) {
 	case StockHeld:
 		return o.Held
-	case StockRefused:
+	case StockRefused, CreditRefused:
 		return o.Status == Rejected
+	case CreditHeld:
+		return o.CreditHeld
 	case Authorized:
 		return o.IntentID == f.IntentID && (o.Payment == PaymentAuthorized || o.Payment == PaymentVoided)
 	case Declined:
@@ -90,7 +108,26 @@ func (o *Order) knows(fact Event) bool {
 	case Unknown:
 		return o.IntentID == f.IntentID && o.Payment != PaymentNone
 	case Undone:
-		return !slices.Contains(o.Undo, f.Step)
+		return !o.undoing(f.Step)
+	case Dispatched:
+		return slices.Contains(o.Parcels, f.ParcelID)
+	}
+	return o.knowsMoney(fact)
+}
+
+// knowsMoney tells a fact of a capture or a refund that was heard before. A failure that repeats is no news.
+func (o *Order) knowsMoney(fact Event) bool {
+	switch f := fact.(type) {
+	case Captured:
+		return o.capture(f.ID).State == MoneyDone
+	case CaptureFailed:
+		c := o.capture(f.ID)
+		return c.State == MoneyDone || c.State == MoneyDropped || c.State == MoneyFailed && c.Code == f.Code
+	case Refunded:
+		return o.refund(f.ID).State == MoneyDone
+	case RefundFailed:
+		r := o.refund(f.ID)
+		return r.State == MoneyDone || r.State == MoneyFailed && r.Code == f.Code
 	}
 	return false
 }
@@ -98,11 +135,21 @@ func (o *Order) knows(fact Event) bool {
 // answer is what a fact, already evolved, calls for.
 func (o *Order) answer(fact Event, now time.Time) []Event {
 	switch f := fact.(type) {
-	case StockHeld, Authorized:
+	case StockHeld, CreditHeld, Authorized:
 		return o.afterEffect(f, now)
+	case Dispatched:
+		return o.settle(now)
+	case Captured:
+		if o.Complete() {
+			return o.giveBack(now)
+		}
 	case StockRefused:
 		if o.Status == Pending {
 			return o.rejection(soldOut(f.Lines), now)
+		}
+	case CreditRefused:
+		if o.Status == Pending {
+			return o.rejection(noCredit(), now)
 		}
 	case Declined:
 		if o.Status == Pending {
@@ -115,18 +162,25 @@ func (o *Order) answer(fact Event, now time.Time) []Event {
 // afterEffect confirms once both effects are there; an effect that comes after a rejection is undone.
 func (o *Order) afterEffect(fact Event, now time.Time) []Event {
 	switch {
-	case o.Status == Pending && o.Held && o.Payment == PaymentAuthorized:
+	case o.Status == Pending && o.Held && o.paid():
 		return []Event{o.confirmation(now)}
 	case o.Status == Rejected:
-		step := StepHold
-		if _, paid := fact.(Authorized); paid {
-			step = StepPay
-		}
-		if !slices.Contains(o.Undo, step) {
+		if step := stepOf(fact); !o.undoing(step) {
 			return []Event{UndoQueued{Step: step}}
 		}
 	}
 	return nil
+}
+
+// stepOf is the step whose effect a fact tells.
+func stepOf(fact Event) Step {
+	switch fact.(type) {
+	case Authorized:
+		return StepPay
+	case CreditHeld:
+		return StepCredit
+	}
+	return StepHold
 }
 
 // Expire decides an order whose deadline has passed while it was undecided.
@@ -142,7 +196,7 @@ func (o *Order) Expire(now time.Time) []Event {
 
 // SkipUndo leaves an effect as it is, because an operator says so.
 func (o *Order) SkipUndo(step Step) ([]Event, error) {
-	if !slices.Contains(o.Undo, step) {
+	if !o.undoing(step) {
 		return nil, problem.Newf(problem.Conflict, "nothing_to_skip", "order %s has no %s to undo", o.ID, step)
 	}
 	return []Event{UndoSkipped{Step: step}}, nil
@@ -153,9 +207,13 @@ func (o *Order) SkipUndo(step Step) ([]Event, error) {
 // nothing leaves a tombstone against the late command.
 func (o *Order) rejection(why Rejection, now time.Time) []Event {
 	var undo []Step
-	if o.Payment == PaymentUnknown || o.Payment == PaymentAuthorized || why.Code == "payment_unresolved" ||
+	cut := why.Code == "payment_unresolved" || why.Code == CancelGranted // while a step may be under way
+	if o.Payment == PaymentUnknown || o.Payment == PaymentAuthorized || cut && o.ToPay() > 0 ||
 		o.Payment == PaymentDeclined && o.IntentID == "" {
 		undo = append(undo, StepPay)
+	}
+	if o.CreditHeld || cut && o.Credit > 0 {
+		undo = append(undo, StepCredit)
 	}
 	if why.Code != "sold_out" {
 		undo = append(undo, StepHold)
@@ -166,7 +224,7 @@ func (o *Order) rejection(why Rejection, now time.Time) []Event {
 func (o *Order) confirmation(now time.Time) ConfirmedEvent {
 	return ConfirmedEvent{
 		At: now, CartID: o.CartID, SubjectID: o.SubjectID, AddressID: o.AddressID, Channel: o.Channel,
-		Currency: o.Currency, Total: o.Totals.Total, Items: Items(o.Lines),
+		Currency: o.Currency, Total: o.Totals.Total, Items: Items(o.Lines), SoldAt: o.SoldAt,
 	}
 }
 
@@ -174,13 +232,17 @@ func (o *Order) confirmation(now time.Time) ConfirmedEvent {
 func Items(lines []Line) []Item {
 	items := make([]Item, len(lines))
 	for i, l := range lines {
-		items[i] = Item{SKU: l.SKU, Quantity: l.Quantity}
+		items[i] = Item{Line: int32(i) + 1, SKU: l.SKU, Quantity: l.Quantity}
 	}
 	return items
 }
 
 func soldOut(lines []Short) Rejection {
 	return Rejection{Code: "sold_out", Message: "not everything in the cart is left", Lines: lines}
+}
+
+func noCredit() Rejection {
+	return Rejection{Code: "insufficient_credit", Message: "the wallet does not cover the store credit that the order uses"}
 }
 
 func declined(code string) Rejection {

@@ -1,10 +1,6 @@
 package order
 
-import (
-	"fmt"
-	"slices"
-	"time"
-)
+import "time"
 
 // Event is something that happened to an order.
 type Event interface{ event() }
@@ -26,6 +22,10 @@ type Placed struct {
 	SagaVersion int               `json:"saga_version"`
 	Deadline    time.Time         `json:"deadline"`
 	PlacedAt    time.Time         `json:"placed_at"`
+	SoldAt      time.Time         `json:"sold_at"`                // when the sale was made, by which views count it
+	Credit      int64             `json:"credit,omitempty"`       // of the total, store credit
+	Reference   string            `json:"reference,omitempty"`    // the merchant's own number of it
+	PriceReason string            `json:"price_reason,omitempty"` // why the desk set prices of its own
 	Metadata    map[string]string `json:"metadata,omitempty"`
 }
 
@@ -39,10 +39,19 @@ type StockRefused struct {
 	Lines []Short `json:"lines"`
 }
 
+// CreditHeld is the fact that the store credit which the order uses is set aside.
+type CreditHeld struct{}
+
+// CreditRefused is the fact that the wallet does not cover the store credit.
+type CreditRefused struct {
+	Code string `json:"code"`
+}
+
 // Authorized is the fact that the provider holds the money for us.
 type Authorized struct {
-	IntentID string `json:"intent_id"`
-	Attempt  int    `json:"attempt"`
+	IntentID     string `json:"intent_id"`
+	Attempt      int    `json:"attempt"`
+	MultiCapture bool   `json:"multi_capture,omitempty"` // it can be taken in parts
 }
 
 // Declined is the fact that the provider refused.
@@ -69,10 +78,12 @@ type ConfirmedEvent struct {
 	Currency  string    `json:"currency"`
 	Total     int64     `json:"total"`
 	Items     []Item    `json:"items"`
+	SoldAt    time.Time `json:"sold_at"`
 }
 
-// Item is pieces of one SKU.
+// Item is pieces of one line.
 type Item struct {
+	Line     int32  `json:"line"` // its number, from 1
 	SKU      string `json:"sku"`
 	Quantity int32  `json:"quantity"`
 }
@@ -104,6 +115,8 @@ type UndoSkipped struct {
 func (Placed) event()         {}
 func (StockHeld) event()      {}
 func (StockRefused) event()   {}
+func (CreditHeld) event()     {}
+func (CreditRefused) event()  {}
 func (Authorized) event()     {}
 func (Declined) event()       {}
 func (Unknown) event()        {}
@@ -112,58 +125,3 @@ func (RejectedEvent) event()  {}
 func (UndoQueued) event()     {}
 func (Undone) event()         {}
 func (UndoSkipped) event()    {}
-
-// Evolve takes an event into the state. It refuses what it does not know.
-func (o *Order) Evolve(e Event) error {
-	switch e := e.(type) {
-	case Placed:
-		*o = Order{Placed: e, Status: Pending, Payment: PaymentNone}
-	case StockHeld:
-		o.Held = true
-	case StockRefused:
-		o.Held = false
-	case Authorized:
-		o.Payment, o.IntentID = PaymentAuthorized, e.IntentID
-	case Declined:
-		o.Payment, o.IntentID = PaymentDeclined, e.IntentID
-	case Unknown:
-		o.Payment, o.IntentID = PaymentUnknown, e.IntentID
-	case ConfirmedEvent:
-		o.Status, o.DecidedAt = Confirmed, e.At
-	case RejectedEvent:
-		o.reject(e)
-	case UndoQueued:
-		o.Undo = append(slices.Clip(o.Undo), e.Step)
-	case Undone:
-		o.undone(e.Step, e.Outcome)
-	case UndoSkipped:
-		o.Undo = without(o.Undo, e.Step)
-		o.Rejection.Skipped = append(slices.Clip(o.Rejection.Skipped), string(e.Step))
-	default:
-		return fmt.Errorf("evolve order %s: event %T is not known to this release", o.ID, e)
-	}
-	o.Version++
-	return nil
-}
-
-func (o *Order) reject(e RejectedEvent) {
-	o.Status, o.DecidedAt = Rejected, e.At
-	o.Rejection = e.Rejection
-	o.Undo = slices.Clone(e.Undo)
-}
-
-func (o *Order) undone(step Step, outcome string) {
-	o.Undo = without(o.Undo, step)
-	switch {
-	case step == StepHold:
-		o.Held = false
-	case outcome == "voided":
-		o.Payment = PaymentVoided
-	case o.Payment == PaymentUnknown || o.Payment == PaymentAuthorized:
-		o.Payment = PaymentNone
-	}
-}
-
-func without(steps []Step, gone Step) []Step {
-	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return s == gone })
-}

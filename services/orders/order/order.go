@@ -10,7 +10,10 @@
 // is decided once: what arrives later is recorded, and undone if it must be.
 package order
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Status is where an order stands.
 type Status string
@@ -21,6 +24,8 @@ const (
 	Pending   Status = "pending"   // placed, not decided
 	Confirmed Status = "confirmed" // paid for and held
 	Rejected  Status = "rejected"  // will not be
+	Canceling Status = "canceling" // confirmed, and shipping is asked what can still be stopped
+	Canceled  Status = "canceled"  // confirmed, and nothing of it will be delivered
 )
 
 // PaymentStatus is what the order knows of its payment.
@@ -40,8 +45,9 @@ type Step string
 
 // The steps that leave an effect in another room.
 const (
-	StepHold Step = "hold" // inventory holds the lines
-	StepPay  Step = "pay"  // payments has the authorization
+	StepHold   Step = "hold"   // inventory holds the lines
+	StepCredit Step = "credit" // payments has set store credit aside
+	StepPay    Step = "pay"    // payments has the authorization
 )
 
 // Line is one line with its frozen amounts, in minor units of the order's currency.
@@ -51,6 +57,7 @@ type Line struct {
 	Title     string `json:"title,omitempty"`
 	Quantity  int32  `json:"quantity"`
 	UnitPrice int64  `json:"unit_price"`
+	ListPrice *int64 `json:"list_price,omitempty"` // what the list said, where the desk set another price
 	Discount  int64  `json:"discount,omitempty"`
 	Tax       int64  `json:"tax,omitempty"`
 	TaxRate   string `json:"tax_rate,omitempty"`
@@ -78,20 +85,30 @@ type Totals struct {
 
 // Order is the state that the events of its stream fold to.
 type Order struct {
-	Placed                  // what was frozen
-	Version   int64         // events folded
-	Status    Status        // where it stands
-	Held      bool          // inventory holds its lines for us
-	Payment   PaymentStatus // what is known of the payment
-	IntentID  string        // the payment's id, once there is one
-	Rejection Rejection     // why it was rejected
-	Undo      []Step        // effects still to be undone, in order
-	DecidedAt time.Time     // when it was confirmed or rejected
+	Placed                   // what was frozen
+	Version    int64         // events folded
+	Status     Status        // where it stands
+	Held       bool          // inventory holds its lines for us
+	CreditHeld bool          // payments has set its store credit aside
+	Payment    PaymentStatus // what is known of the payment
+	IntentID   string        // the payment's id, once there is one
+	Rejection  Rejection     // why it was rejected
+	Undo       []Step        // effects still to be undone, in order
+	DecidedAt  time.Time     // when it was confirmed or rejected
+
+	// What came after its confirmation.
+	MultiCapture bool         `json:",omitempty"` // its money can be taken in parts
+	Cancellation Cancellation `json:",omitzero"`
+	Parts        []Part       `json:",omitempty"` // by line; shorter than Lines while nothing happened to the rest
+	Parcels      []string     `json:",omitempty"` // ids of those that left
+	Captures     []Capture    `json:",omitempty"`
+	Refunds      []Refund     `json:",omitempty"`
+	Returns      []Return     `json:",omitempty"`
 }
 
 // Rejection says why an order will not be.
 type Rejection struct {
-	Code    string   `json:"code"`              // "sold_out", "payment_declined", "payment_unresolved"
+	Code    string   `json:"code"`              // "sold_out", "insufficient_credit", "payment_declined", "payment_unresolved", "canceled"
 	Message string   `json:"message"`           // for the shopper
 	Detail  string   `json:"detail,omitempty"`  // the provider's own code
 	Lines   []Short  `json:"lines,omitempty"`   // the lines at fault
@@ -104,8 +121,18 @@ type Short struct {
 	Message string `json:"message"`
 }
 
-// Decided tells whether the order has been confirmed or rejected.
-func (o *Order) Decided() bool { return o.Status == Confirmed || o.Status == Rejected }
+// Decided tells whether the order has been confirmed or rejected, whatever came after.
+func (o *Order) Decided() bool { return o.Status != Absent && o.Status != Pending }
+
+// ToPay is what the provider is asked for: the total less store credit.
+func (o *Order) ToPay() int64 { return o.Totals.Total - o.Credit }
+
+// paid tells that all of the total is set aside for us.
+func (o *Order) paid() bool {
+	return (o.Credit == 0 || o.CreditHeld) && (o.ToPay() == 0 || o.Payment == PaymentAuthorized)
+}
+
+func (o *Order) undoing(step Step) bool { return slices.Contains(o.Undo, step) }
 
 // Quantity is the number of pieces in all.
 func (o *Order) Quantity() (pieces int32) {
