@@ -3,6 +3,7 @@
 //
 //	PutChannel, SetPrices, PutTaxRate ──▶ rows + event, one transaction
 //	Quote(lines, country, shipping)   ──▶ unit prices, tax by line, total
+//	QuoteDesk: the same for the sales desk, whose lines may bring their own price
 //
 // It owns the channels, one price a SKU and channel, and the tax rates by
 // country and class. Invariants: a price is in its channel's currency; its

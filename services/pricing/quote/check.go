@@ -17,14 +17,8 @@ func (r *Request) Check() error {
 		return badCountry("country")
 	}
 	for i := range r.Lines {
-		line, field := &r.Lines[i], func(name string) string { return "lines[" + strconv.Itoa(i) + "]." + name }
-		switch {
-		case !id.Valid(line.SKU):
-			return problem.Field(field("sku"), "not_a_sku", "this cannot be a SKU")
-		case line.Quantity < 1 || line.Quantity > QuantityMax:
-			return problem.Field(field("quantity"), "out_of_range", "it is 1 to 1000000")
-		case line.TaxClass != "" && !id.Valid(line.TaxClass):
-			return problem.Field(field("tax_class"), "not_a_tax_class", "this cannot be a tax class")
+		if err := r.Lines[i].check(i, r.Channel); err != nil {
+			return err
 		}
 	}
 	if r.Shipping.Negative() {
@@ -32,6 +26,27 @@ func (r *Request) Check() error {
 	}
 	return nil
 }
+
+// check refuses a line that cannot be priced, naming its field.
+func (l *Line) check(i int, c Channel) error {
+	switch {
+	case !id.Valid(l.SKU):
+		return problem.Field(Field(i, "sku"), "not_a_sku", "this cannot be a SKU")
+	case l.Quantity < 1 || l.Quantity > QuantityMax:
+		return problem.Field(Field(i, "quantity"), "out_of_range", "it is 1 to 1000000")
+	case l.TaxClass != "" && !id.Valid(l.TaxClass):
+		return problem.Field(Field(i, "tax_class"), "not_a_tax_class", "this cannot be a tax class")
+	case l.priced() && l.Own.Currency != c.Currency:
+		refusal := otherCurrency(l.Own.Currency, c)
+		return refusal.On(Field(i, "unit_price"), refusal.Code, refusal.Message)
+	case l.Own.Negative():
+		return problem.Field(Field(i, "unit_price"), "negative", "a price is nothing or more")
+	}
+	return nil
+}
+
+// Field is the path of a line's field: lines[0].sku.
+func Field(line int, name string) string { return "lines[" + strconv.Itoa(line) + "]." + name }
 
 // Check refuses a channel that cannot sell, naming the field.
 func (c *Channel) Check() error {

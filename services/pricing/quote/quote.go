@@ -83,8 +83,12 @@ func (t Taxes) Rate(country, class string) money.Rate {
 type Line struct {
 	SKU      string
 	Quantity int64
-	TaxClass string // Standard when empty
+	TaxClass string      // Standard when empty
+	Own      money.Money // a price a piece in place of the list's; without a currency there is none
 }
+
+// priced says that the line brings its own price.
+func (l *Line) priced() bool { return l.Own.Currency != "" }
 
 // Request is what is to be priced.
 type Request struct {
@@ -98,6 +102,7 @@ type Request struct {
 type Priced struct {
 	Line
 	Unit     money.Money
+	List     money.Money // the list's price where the line's own took its place; without a currency the list has none
 	Subtotal money.Money // unit × quantity
 	Discount money.Money
 	Tax      money.Money
@@ -119,9 +124,10 @@ type Quote struct {
 	Unpriced    []string // SKUs without a price: then Total means nothing
 }
 
-// Make prices a request. prices has the price of each line, nil where there is
-// none that holds. What cannot be counted, or is in another currency than the
-// channel's, is refused naming the line.
+// Make prices a request. prices has the list's price of each line, nil where
+// there is none that holds; a line's own price takes its place. What cannot be
+// counted, or is in another currency than the channel's, is refused naming the
+// line.
 func Make(r Request, prices []*Price, taxes Taxes) (Quote, error) {
 	zero := money.Zero(r.Channel.Currency)
 	q := Quote{
@@ -131,12 +137,13 @@ func Make(r Request, prices []*Price, taxes Taxes) (Quote, error) {
 	for i := range r.Lines {
 		line := &q.Lines[i]
 		line.Line = r.Lines[i]
-		if prices[i] == nil {
+		unit, known := line.unit(prices[i])
+		if !known {
 			q.Unpriced = append(q.Unpriced, line.SKU)
 			continue
 		}
 		line.Rate = taxes.Rate(r.Country, line.TaxClass)
-		if err := line.price(prices[i].Amount, r.Channel); err != nil {
+		if err := line.price(unit, r.Channel); err != nil {
 			return Quote{}, at(err, i)
 		}
 	}
@@ -144,6 +151,19 @@ func Make(r Request, prices []*Price, taxes Taxes) (Quote, error) {
 		return Quote{}, err
 	}
 	return q, q.add()
+}
+
+// unit is the price of a piece: the line's own, else the list's.
+func (l *Priced) unit(list *Price) (unit money.Money, known bool) {
+	switch {
+	case !l.priced() && list == nil:
+		return unit, false
+	case !l.priced():
+		return list.Amount, true
+	case list != nil:
+		l.List = list.Amount
+	}
+	return l.Own, true
 }
 
 // price fills in the sums of a line.
@@ -215,7 +235,7 @@ func at(err error, line int) error {
 	return err
 }
 
-func otherCurrency(currency string, c Channel) error {
+func otherCurrency(currency string, c Channel) *problem.Error {
 	return problem.Newf(problem.Unprocessable, "currency_not_sold",
 		"channel %s sells in %s, not in %q", c.ID, c.Currency, currency)
 }

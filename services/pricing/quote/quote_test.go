@@ -77,6 +77,54 @@ func TestALineWithoutAPriceIsNamed(t *testing.T) {
 	}
 }
 
+func TestALinesOwnPriceTakesThePlaceOfTheLists(t *testing.T) {
+	a := in("GB", true).line(1200, 2, "").line(1, 3, "").line(50, 1, "")
+	a.Lines[0].Own = pounds(600)
+	a.prices[1], a.Lines[1].Own = nil, pounds(0) // given away, and not in the list at all
+	q, err := quote.Make(a.Request, a.prices, british)
+	if err != nil || len(q.Unpriced) > 0 {
+		t.Fatalf("unpriced %v, %v", q.Unpriced, err)
+	}
+	none := money.Money{}
+	for i, want := range []struct{ unit, list, subtotal, tax money.Money }{
+		{pounds(600), pounds(1200), pounds(1200), pounds(200)},
+		{pounds(0), none, pounds(0), pounds(0)},
+		{pounds(50), none, pounds(50), pounds(8)},
+	} {
+		if l := q.Lines[i]; l.Unit != want.unit || l.List != want.list || l.Subtotal != want.subtotal || l.Tax != want.tax {
+			t.Errorf("line %d is %+v, want %v", i, l, want)
+		}
+	}
+	if q.Total != pounds(1250) {
+		t.Errorf("the total is %v", q.Total)
+	}
+}
+
+func TestALinesOwnPriceIsInTheChannelsCurrencyAndNotBelowNothing(t *testing.T) {
+	for _, row := range []struct {
+		own   money.Money
+		code  string
+		field string
+	}{
+		{money.Of(1, "EUR"), "currency_not_sold", "lines[1].unit_price"},
+		{pounds(-1), "negative", "lines[1].unit_price"},
+		{pounds(0), "", ""},
+	} {
+		a := in("GB", true).line(1, 1, "").line(1, 1, "")
+		a.Lines[1].Own = row.own
+		err := a.Check()
+		if row.code == "" {
+			if err != nil {
+				t.Errorf("%v is refused: %v", row.own, err)
+			}
+			continue
+		}
+		if p := problem.Of(err); p == nil || len(p.Violations) != 1 || p.Violations[0].Field != row.field || p.Violations[0].Code != row.code {
+			t.Errorf("%v is %+v, want %s at %s", row.own, err, row.code, row.field)
+		}
+	}
+}
+
 func TestWhatCannotBePricedIsRefused(t *testing.T) {
 	euros := in("GB", true).line(1, 1, "")
 	euros.prices[0].Amount.Currency = "EUR"

@@ -99,11 +99,29 @@ func (s *Server) ListPrices(ctx context.Context, req *pricingv1.ListPricesReques
 	return out, nil
 }
 
-// Quote prices lines and shipping.
+// Quote prices lines and shipping. It is for everybody, so no line may bring its own price.
 func (s *Server) Quote(ctx context.Context, req *pricingv1.QuoteRequest) (*pricingv1.QuoteResponse, error) {
+	for i, line := range req.GetLines() {
+		if line.GetUnitPrice() != nil {
+			return nil, problem.Field(quote.Field(i, "unit_price"), "not_allowed", "the list says what things cost; only the sales desk may set a price")
+		}
+	}
+	return s.quote(ctx, req)
+}
+
+// QuoteDesk is Quote for the sales desk of orders: a line may bring its own price.
+func (s *Server) QuoteDesk(ctx context.Context, req *pricingv1.QuoteRequest) (*pricingv1.QuoteResponse, error) {
+	return s.quote(ctx, req)
+}
+
+func (s *Server) quote(ctx context.Context, req *pricingv1.QuoteRequest) (*pricingv1.QuoteResponse, error) {
 	request := quote.Request{Country: req.GetCountry(), Lines: make([]quote.Line, len(req.GetLines()))}
 	for i, line := range req.GetLines() {
-		request.Lines[i] = quote.Line{SKU: line.GetSku(), Quantity: int64(line.GetQuantity()), TaxClass: line.GetTaxClass()}
+		own, err := ownPrice(i, line.GetUnitPrice())
+		if err != nil {
+			return nil, err
+		}
+		request.Lines[i] = quote.Line{SKU: line.GetSku(), Quantity: int64(line.GetQuantity()), TaxClass: line.GetTaxClass(), Own: own}
 	}
 	if req.Shipping != nil {
 		shipping, err := moneyIn("shipping", req.GetShipping())
@@ -117,6 +135,17 @@ func (s *Server) Quote(ctx context.Context, req *pricingv1.QuoteRequest) (*prici
 		return nil, err
 	}
 	return quoteOut(&q), nil
+}
+
+// ownPrice is the price that a line brings, if any.
+func ownPrice(line int, m *typev1.Money) (own money.Money, err error) {
+	if m == nil {
+		return own, nil
+	}
+	if own, err = money.Parse(m.GetAmount(), m.GetCurrency()); err != nil {
+		return own, on(quote.Field(line, "unit_price"), err)
+	}
+	return own, nil
 }
 
 // PutChannel makes or replaces a channel.
@@ -206,11 +235,15 @@ func lineOut(line *quote.Priced) *pricingv1.QuotedLine {
 	if !line.Known {
 		return &pricingv1.QuotedLine{Sku: line.SKU, Quantity: int32(line.Quantity)}
 	}
-	return &pricingv1.QuotedLine{
+	out := &pricingv1.QuotedLine{
 		Sku: line.SKU, Quantity: int32(line.Quantity), UnitPrice: protomoney.From(line.Unit),
 		Subtotal: protomoney.From(line.Subtotal), Discount: protomoney.From(line.Discount),
 		Tax: protomoney.From(line.Tax), Total: protomoney.From(line.Total), TaxRate: line.Rate.String(),
 	}
+	if line.List.Currency != "" {
+		out.ListPrice = protomoney.From(line.List)
+	}
+	return out
 }
 
 // priceIn reads a price as a client sent it.
