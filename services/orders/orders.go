@@ -3,11 +3,15 @@
 //	cart ─► OrderPlaced ─► hold (inventory) ─► pay (payments) ─► OrderConfirmed ─► events: allocate, empty the cart, …
 //	                           │ short            │ declined, unresolved
 //	                           └──────────────────┴─► OrderRejected ─► void, release
+//	parcel left (shipping) ─► capture (payments)         goods came back ─► refund (payments)
+//	cancel ─► stop (shipping) ─► OrderCanceled ─► void or refund, release
 //
-// It owns the streams of orders (event-sourced), the runs of the checkout saga, the
-// idempotency keys of checkouts and the list of orders. Its invariants: an acknowledged
-// order exists once; it is decided once; no second order comes from a cart while the
-// first lives; what a rejected order caused is undone or parked where an operator sees it.
+// It owns the streams of orders (event-sourced), the runs of the checkout and after-sale
+// sagas, the idempotency keys of commands on orders, and the lists of orders, returns and
+// sales. Its invariants: an acknowledged order exists once; it is decided once; no second
+// order comes from a cart while the first lives; what a rejected or canceled order caused
+// is undone or parked where an operator sees it; money is taken for confirmed orders only,
+// and no more comes back, in pieces or in money, than went out.
 //
 // Under partition orders chooses consistency: what cannot be made durable is refused,
 // and an order whose payment cannot be settled by its deadline is rejected.
@@ -29,7 +33,6 @@ import (
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/orders/app"
-	"github.com/seed-21071466/souk/services/orders/checkout"
 	"github.com/seed-21071466/souk/services/orders/view"
 	"github.com/seed-21071466/souk/services/orders/wire"
 )
@@ -47,7 +50,7 @@ const gather = 20 * time.Millisecond
 func Room(c Config) room.Room {
 	return room.Room{
 		Name:  "orders",
-		Needs: []string{"carts", "inventory", "payments", "users"},
+		Needs: []string{"carts", "catalog", "inventory", "payments", "pricing", "shipping", "users"},
 		Open:  func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) },
 	}
 }
@@ -87,9 +90,10 @@ func (r *orders) connect(ctx context.Context, env *room.Env, c Config) error {
 	r.app = app.New(app.Deps{
 		Store: r.store, Log: log, Clock: env.Clock, IDs: env.IDs, Logger: env.Log, Shop: env.Shop,
 		Carts: wire.NewCarts(env.Dial("carts")), Stock: wire.NewStock(env.Dial("inventory")),
-		Payments: wire.NewPayments(env.Dial("payments")), People: wire.NewPeople(env.Dial("users")),
+		Payments: wire.NewPayments(env.Dial("payments")), People: wire.NewPeople(env.Dial("users")), Shipping: wire.NewShipping(env.Dial("shipping")),
+		Catalog: wire.NewCatalog(env.Dial("catalog")), Pricing: wire.NewPricing(env.Dial("pricing")),
 	}, r, app.Options{CheckoutWait: c.CheckoutWait, Deadline: c.Deadline})
-	r.driver, err = saga.NewDriver(r.store, r.app.Advance, []saga.Definition{checkout.Definition()}, saga.Options{
+	r.driver, err = saga.NewDriver(r.store, r.app.Advance, app.Definitions(), saga.Options{
 		Owner: env.Name, Clock: env.Clock, Log: env.Log, Registerer: env.Registerer,
 	})
 	if err != nil {

@@ -2,8 +2,10 @@
 // appends what was decided, and drives the checkout saga.
 //
 //	Checkout ─► tx: claim key and cart, OrderPlaced, run begins      1 commit
-//	   driver ─► hold (inventory) ─► pay (payments)                  their commits
+//	   driver ─► hold (inventory) ─► credit, pay (payments)          their commits
 //	          ─► tx: facts, then OrderConfirmed | OrderRejected      1 commit
+//	after-sale: a command or an event ─► tx: decision or fact, run begins
+//	   driver ─► stop (shipping), undo, refund, capture ─► tx: facts
 //
 // No transaction is held while another room is asked.
 package app
@@ -30,8 +32,8 @@ import (
 //go:embed schema/*.sql
 var schemaFiles embed.FS
 
-// EventsMax bounds one order's stream.
-const EventsMax = 1000
+// EventsMax bounds one order's stream; the bounds of parcels, returns and captures keep it far below.
+const EventsMax = 5000
 
 // Schemas are the tables that orders keeps in its store.
 func Schemas() []sqlstore.Schema {
@@ -54,6 +56,9 @@ type Deps struct {
 	Stock    Stock
 	Payments Payments
 	People   People
+	Shipping Shipping
+	Catalog  Catalog
+	Pricing  Pricing
 }
 
 // Options bounds an App; zero means the default.
@@ -69,6 +74,7 @@ type App struct {
 	driver  Driver
 	waiters waiters
 	hot     hot
+	recent  recent
 }
 
 // Driver is what the use cases ask of the driver of runs.
@@ -108,6 +114,9 @@ func (a *App) read(tx sqlstore.Tx, orderID string) (o order.Order, placed eventl
 	if err != nil {
 		return o, placed, fmt.Errorf("read order %s: %w", orderID, err)
 	}
+	if len(recorded) == EventsMax {
+		return o, placed, fmt.Errorf("read order %s: it has %d events or more", orderID, EventsMax)
+	}
 	for _, r := range recorded {
 		e, err := Decode(r.Type, r.Schema, r.Data)
 		if err != nil {
@@ -123,31 +132,44 @@ func (a *App) read(tx sqlstore.Tx, orderID string) (o order.Order, placed eventl
 	return o, placed, nil
 }
 
+// look is an order as it stands within an update, from memory where that is still true.
+func (a *App) look(tx sqlstore.Tx, orderID string) (known, error) {
+	if k, ok := a.recent.get(orderID); ok {
+		_, err := a.Log.Append(tx, orderID, k.order.Version)
+		var moved *eventlog.ConflictError
+		if !errors.As(err, &moved) {
+			return k, err
+		}
+	}
+	o, placed, err := a.read(tx, orderID)
+	return known{o, placed}, err
+}
+
 // decision computes what happens to an order as it stands.
 type decision func(o *order.Order) ([]order.Event, error)
 
 // decideSince is decide for an order that the caller knows as it stood before this
 // transaction. When its stream has moved on, also where the decision says nothing new,
 // the order is folded anew and the decision is taken again.
-func (a *App) decideSince(tx sqlstore.Tx, known order.Order, meta eventlog.Meta, d decision) (order.Order, error) {
-	o, err := a.decide(tx, known, meta, d)
-	if err == nil && o.Version == known.Version {
+func (a *App) decideSince(tx sqlstore.Tx, k known, meta eventlog.Meta, d decision) (order.Order, error) {
+	o, err := a.decide(tx, k, meta, d)
+	if err == nil && o.Version == k.order.Version {
 		_, err = a.Log.Append(tx, o.ID, o.Version)
 	}
 	var conflict *eventlog.ConflictError
 	if !errors.As(err, &conflict) {
 		return o, err
 	}
-	if known, err = a.fold(tx, known.ID); err != nil {
-		return known, err
+	if k.order, k.placed, err = a.read(tx, k.order.ID); err != nil {
+		return k.order, err
 	}
-	return a.decide(tx, known, meta, d)
+	return a.decide(tx, k, meta, d)
 }
 
 // decide appends what a decision gives to the stream of an order as it stands. The
 // stored answer follows in the same transaction.
-func (a *App) decide(tx sqlstore.Tx, o order.Order, meta eventlog.Meta, d decision) (order.Order, error) {
-	before := o.Status
+func (a *App) decide(tx sqlstore.Tx, k known, meta eventlog.Meta, d decision) (order.Order, error) {
+	o, before := k.order, k.order.Status
 	decided, err := d(&o)
 	if err != nil || len(decided) == 0 {
 		return o, err
@@ -168,6 +190,12 @@ func (a *App) decide(tx sqlstore.Tx, o order.Order, meta eventlog.Meta, d decisi
 	if _, err := a.Log.Append(tx, o.ID, version, events...); err != nil {
 		return o, err
 	}
+	tx.AfterCommit(func() {
+		a.recent.put(o, k.placed)
+		if before != o.Status && o.Decided() {
+			a.waiters.wake(o)
+		}
+	})
 	if before == order.Pending && o.Decided() {
 		return o, a.settle(tx, o)
 	}
@@ -181,18 +209,19 @@ func (a *App) settle(tx sqlstore.Tx, o order.Order) error {
 	if err != nil {
 		return err
 	}
-	if err := idem.Answer(tx, checkoutMethod, o.ID, answer); err != nil {
+	method := checkoutMethod
+	if o.CartID == "" {
+		method = deskMethod
+	}
+	if err := idem.Answer(tx, method, o.ID, answer); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(`DELETE FROM payment_tokens WHERE order_id = ?`, o.ID); err != nil {
 		return err
 	}
-	if o.Status == order.Rejected {
-		if err := a.freeCart(tx, o); err != nil {
-			return err
-		}
+	if o.Status == order.Rejected && o.CartID != "" {
+		return a.freeCart(tx, o)
 	}
-	tx.AfterCommit(func() { a.hot.settle(o); a.waiters.wake(o) })
 	return nil
 }
 

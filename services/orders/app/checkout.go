@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	checkoutMethod  = "checkout"             // the method under which idempotency keys are kept
+	checkoutMethod  = "checkout"             // the method under which idempotency keys of carts are kept
+	deskMethod      = "desk"                 // and of the sales desk
 	cartWaitMax     = 3 * time.Second        // how long carts may take to price a cart
 	checkoutWaitMax = 9 * time.Second        // how long a checkout waits for its decision
 	answerTime      = 500 * time.Millisecond // what is left of the caller's own deadline to answer in
@@ -33,6 +34,7 @@ const (
 type Command struct {
 	CartID   string
 	Expected *money.Money // what the shopper saw; nil is not checked
+	Credit   *money.Money // store credit to use
 	Provider string
 	Token    string
 	Key      idem.Key
@@ -56,12 +58,29 @@ func (a *App) Checkout(ctx context.Context, p auth.Principal, c Command) (Answer
 	}
 	cart, err := a.cart(ctx, c.CartID)
 	if err == nil {
-		err = c.expects(cart)
+		err = c.accept(&cart)
 	}
 	if err != nil {
 		return a.explain(ctx, c, err)
 	}
 	return a.placeAndWait(ctx, c, cart)
+}
+
+// accept takes the cart as it is ordered: at the expected total, with its store credit and its means of payment.
+func (c *Command) accept(cart *Cart) error {
+	if err := c.expects(cart); err != nil {
+		return err
+	}
+	if c.Credit != nil {
+		if c.Credit.Currency != cart.Currency {
+			return problem.Field("payment.credit", "currency_mismatch", "the order is in "+cart.Currency)
+		}
+		cart.Credit = c.Credit.Minor
+	}
+	if c.Token == "" && cart.Credit < cart.Totals.Total {
+		return problem.Field("payment.token", "required", "say how it is paid: the provider's token of the means of payment")
+	}
+	return nil
 }
 
 // cart asks for a cart and leaves time to answer without it: a repeated request needs
@@ -78,8 +97,10 @@ func (a *App) cart(ctx context.Context, cartID string) (Cart, error) {
 
 func (c *Command) check() error {
 	switch {
-	case c.Token == "":
+	case c.Token == "" && c.Credit == nil:
 		return problem.Field("payment.token", "required", "say how it is paid: the provider's token of the means of payment")
+	case c.Credit != nil && c.Credit.Minor < 0:
+		return problem.Field("payment.credit", "out_of_range", "from nothing to the total of the order")
 	case len(c.Token) > tokenMax:
 		return problem.Field("payment.token", "too_long", fmt.Sprintf("at most %d characters", tokenMax))
 	case c.Provider != "" && !id.Valid(c.Provider):
@@ -88,7 +109,7 @@ func (c *Command) check() error {
 	return nil
 }
 
-func (c *Command) expects(cart Cart) error {
+func (c *Command) expects(cart *Cart) error {
 	total := money.Of(cart.Totals.Total, cart.Currency)
 	if c.Expected == nil || *c.Expected == total {
 		return nil
@@ -109,7 +130,7 @@ func (a *App) explain(ctx context.Context, c Command, refusal error) (Answer, er
 		return Answer{}, refusal
 	}
 	orderID, undecided, err := a.holder(ctx, c.CartID)
-	if err != nil || !undecided && (orderID == "" || p.Meta["last_order"] != orderID) {
+	if err != nil || c.CartID == "" || !undecided && (orderID == "" || p.Meta["last_order"] != orderID) {
 		return Answer{}, refusal // not ordered by us: what the cart says holds
 	}
 	return Answer{}, alreadyOrdered(c.CartID, orderID)
@@ -153,7 +174,7 @@ func (a *App) placeAndWait(ctx context.Context, c Command, cart Cart) (Answer, e
 	if taken != "" {
 		return a.await(ctx, c.Key, taken)
 	}
-	a.hot.put(placed, c)
+	a.hot.put(placed, c.Token, c.Meta)
 	a.driver.KickBegun(ctx, run)
 	if o, ok := a.waitFor(ctx, ch); ok {
 		return Answer{Order: o}, nil
@@ -167,6 +188,9 @@ func (a *App) freeze(c Command, cart Cart) order.Placed {
 	now := a.Clock.Now()
 	placed.ID = a.IDs.New("ord")
 	placed.PlacedAt, placed.Deadline = now, now.Add(a.o.Deadline)
+	if placed.SoldAt.IsZero() {
+		placed.SoldAt = now
+	}
 	placed.Provider, placed.SagaVersion = c.Provider, checkout.Version
 	return placed
 }
@@ -181,13 +205,16 @@ func (a *App) place(tx sqlstore.Tx, c Command, cart Cart, placed order.Placed, r
 	if !state.Fresh {
 		return state.Ref, nil
 	}
-	if err := a.claimCart(tx, cart, placed); err != nil {
-		return "", err
+	if placed.CartID != "" {
+		if err := a.claimCart(tx, cart, placed); err != nil {
+			return "", err
+		}
 	}
 	if _, err := tx.Exec(`INSERT INTO payment_tokens (order_id, token) VALUES (?, ?)`, placed.ID, c.Token); err != nil {
 		return "", err
 	}
-	_, err = a.decide(tx, order.Order{Placed: order.Placed{ID: placed.ID}}, c.Meta, func(*order.Order) ([]order.Event, error) {
+	fresh := known{order.Order{Placed: order.Placed{ID: placed.ID}}, c.Meta}
+	_, err = a.decide(tx, fresh, c.Meta, func(*order.Order) ([]order.Event, error) {
 		return order.Place(placed)
 	})
 	if err != nil {

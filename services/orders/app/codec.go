@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 
 	"github.com/seed-21071466/souk/services/orders/order"
 )
@@ -13,9 +14,52 @@ const schemaVersion = 1
 // placedName is the stored name of the event that begins an order.
 const placedName = "OrderPlaced"
 
+// kinds are the events by their stored names, which never change.
+var kinds = map[string]func(data []byte) (order.Event, error){
+	placedName:          into[order.Placed],
+	"StockHeld":         into[order.StockHeld],
+	"StockRefused":      into[order.StockRefused],
+	"CreditHeld":        into[order.CreditHeld],
+	"CreditRefused":     into[order.CreditRefused],
+	"PaymentAuthorized": into[order.Authorized],
+	"PaymentDeclined":   into[order.Declined],
+	"PaymentUnknown":    into[order.Unknown],
+	"OrderConfirmed":    into[order.ConfirmedEvent],
+	"OrderRejected":     into[order.RejectedEvent],
+	"UndoQueued":        into[order.UndoQueued],
+	"Undone":            into[order.Undone],
+	"UndoSkipped":       into[order.UndoSkipped],
+	"CancelRequested":   into[order.CancelRequested],
+	"OrderCanceled":     into[order.CanceledEvent],
+	"CancelRefused":     into[order.CancelRefused],
+	"ParcelDispatched":  into[order.Dispatched],
+	"CaptureRequested":  into[order.CaptureRequested],
+	"PaymentCaptured":   into[order.Captured],
+	"CaptureFailed":     into[order.CaptureFailed],
+	"ReturnOpened":      into[order.ReturnOpened],
+	"ReturnReceived":    into[order.ReturnReceived],
+	"ReturnClosed":      into[order.ReturnClosed],
+	"RefundRequested":   into[order.RefundRequested],
+	"PaymentRefunded":   into[order.Refunded],
+	"RefundFailed":      into[order.RefundFailed],
+}
+
+// names are the stored names by the events' types.
+var names = func() map[reflect.Type]string {
+	all := make(map[reflect.Type]string, len(kinds))
+	for name, read := range kinds {
+		e, err := read([]byte("{}"))
+		if err != nil {
+			panic("orders: an event cannot be empty: " + err.Error()) // a build fault
+		}
+		all[reflect.TypeOf(e)] = name
+	}
+	return all
+}()
+
 // encode gives an event's stored name and body.
 func encode(e order.Event) (name string, data []byte, err error) {
-	name = nameOf(e)
+	name = names[reflect.TypeOf(e)]
 	if name == "" {
 		return "", nil, fmt.Errorf("encode order event: %T has no stored name", e)
 	}
@@ -23,64 +67,16 @@ func encode(e order.Event) (name string, data []byte, err error) {
 	return name, data, err
 }
 
-func nameOf(e order.Event) string {
-	switch e.(type) {
-	case order.Placed:
-		return placedName
-	case order.StockHeld:
-		return "StockHeld"
-	case order.StockRefused:
-		return "StockRefused"
-	case order.Authorized:
-		return "PaymentAuthorized"
-	case order.Declined:
-		return "PaymentDeclined"
-	case order.Unknown:
-		return "PaymentUnknown"
-	case order.ConfirmedEvent:
-		return "OrderConfirmed"
-	case order.RejectedEvent:
-		return "OrderRejected"
-	case order.UndoQueued:
-		return "UndoQueued"
-	case order.Undone:
-		return "Undone"
-	case order.UndoSkipped:
-		return "UndoSkipped"
-	}
-	return ""
-}
-
 // Decode reads a stored event; one that this release does not know is refused.
 func Decode(name string, schema int, data []byte) (order.Event, error) {
 	if schema > schemaVersion {
 		return nil, fmt.Errorf("decode order event %s: schema %d is newer than %d of this release", name, schema, schemaVersion)
 	}
-	switch name {
-	case placedName:
-		return into[order.Placed](data)
-	case "StockHeld":
-		return into[order.StockHeld](data)
-	case "StockRefused":
-		return into[order.StockRefused](data)
-	case "PaymentAuthorized":
-		return into[order.Authorized](data)
-	case "PaymentDeclined":
-		return into[order.Declined](data)
-	case "PaymentUnknown":
-		return into[order.Unknown](data)
-	case "OrderConfirmed":
-		return into[order.ConfirmedEvent](data)
-	case "OrderRejected":
-		return into[order.RejectedEvent](data)
-	case "UndoQueued":
-		return into[order.UndoQueued](data)
-	case "Undone":
-		return into[order.Undone](data)
-	case "UndoSkipped":
-		return into[order.UndoSkipped](data)
+	read, known := kinds[name]
+	if !known {
+		return nil, fmt.Errorf("decode order event: %q is not known to this release", name)
 	}
-	return nil, fmt.Errorf("decode order event: %q is not known to this release", name)
+	return read(data)
 }
 
 func into[E order.Event](data []byte) (order.Event, error) {

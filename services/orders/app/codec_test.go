@@ -23,23 +23,26 @@ var (
 
 // told is one event of every kind, with every field set.
 func told() []order.Event {
+	list := int64(295)
 	lines := []order.Line{{
-		SKU: "85123A", ProductID: "prd_1", Title: "Hanging heart “white”", Quantity: 2, UnitPrice: 255, Discount: 10, Tax: 83, TaxRate: "0.2", Total: 500,
+		SKU: "85123A", ProductID: "prd_1", Title: "Hanging heart “white”", Quantity: 2, UnitPrice: 255, ListPrice: &list, Discount: 10, Tax: 83, TaxRate: "0.2", Total: 500,
 	}}
+	returned := []order.ReturnedLine{{Line: 1, SKU: "85123A", Quantity: 1, WriteOff: true, Refund: 250}}
 	return []order.Event{
 		order.Placed{
 			ID: "ord_1", CartID: "crt_1", CartVersion: 3, SubjectID: "sub_1", AddressID: "adr_1", Country: "GB", Channel: "web", Currency: "GBP",
 			Lines: lines, Shipping: order.Shipping{OptionID: "standard", Name: "Standard", Price: 395, Tax: 66},
 			Totals:   order.Totals{Items: 510, Discount: 10, Shipping: 395, Tax: 149, Total: 895, TaxInclusive: true},
 			Provider: "sandbox", SagaVersion: 1, Deadline: deadline, PlacedAt: noon, Metadata: map[string]string{"gift": "yes"},
+			SoldAt: noon.Add(-time.Hour), Credit: 300, Reference: "536365", PriceReason: "as on the invoice",
 		},
 		order.StockHeld{Attempt: 2},
 		order.StockRefused{Lines: []order.Short{{SKU: "85123A", Message: "only 1 left"}}},
-		order.Authorized{IntentID: "pay_1", Attempt: 1},
+		order.Authorized{IntentID: "pay_1", Attempt: 1, MultiCapture: true},
 		order.Declined{IntentID: "pay_1", Attempt: 1, Code: "insufficient_funds"},
 		order.Unknown{IntentID: "pay_1", Attempt: 1},
 		order.ConfirmedEvent{
-			At: noon, CartID: "crt_1", SubjectID: "sub_1", AddressID: "adr_1", Channel: "web", Currency: "GBP", Total: 895, Items: order.Items(lines),
+			At: noon, CartID: "crt_1", SubjectID: "sub_1", AddressID: "adr_1", Channel: "web", Currency: "GBP", Total: 895, Items: order.Items(lines), SoldAt: noon,
 		},
 		order.RejectedEvent{
 			Rejection: order.Rejection{
@@ -50,6 +53,23 @@ func told() []order.Event {
 		order.UndoQueued{Step: order.StepPay},
 		order.Undone{Step: order.StepHold, Outcome: "released"},
 		order.UndoSkipped{Step: order.StepPay},
+		order.CreditHeld{},
+		order.CreditRefused{Code: "insufficient_credit"},
+		order.CancelRequested{Reason: "changed my mind", At: noon},
+		order.CanceledEvent{
+			CartID: "crt_1", SubjectID: "sub_1", Items: order.Items(lines), Whole: true, Undo: []order.Step{order.StepPay, order.StepHold}, At: noon,
+		},
+		order.CancelRefused{Code: "already_dispatched", At: noon},
+		order.Dispatched{ParcelID: "prc_1", Pieces: []order.Piece{{Line: 1, Quantity: 2}}, At: noon},
+		order.CaptureRequested{ID: "cap_1.1", Amount: 895, Final: true},
+		order.Captured{ID: "cap_1.1", Amount: 895},
+		order.CaptureFailed{ID: "cap_1.1", Code: "authorization_expired", SubjectID: "sub_1", Amount: 895, Currency: "GBP"},
+		order.ReturnOpened{ID: "ret_1", Lines: returned, Reason: "broken", Reference: "C536379", At: noon},
+		order.ReturnReceived{ID: "ret_1", SubjectID: "sub_1", Lines: returned, Refund: 250, At: noon},
+		order.ReturnClosed{ID: "ret_1", Reason: "never came", At: noon},
+		order.RefundRequested{ID: "rfd_1.1", Amount: 250, ReturnID: "ret_1", Reason: "broken", At: noon},
+		order.Refunded{ID: "rfd_1.1", Amount: 250, SubjectID: "sub_1", Currency: "GBP"},
+		order.RefundFailed{ID: "rfd_1.1", Code: "refund_refused"},
 	}
 }
 
@@ -72,8 +92,8 @@ func TestEveryEventIsReadBackAsItWasWritten(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	if len(kinds) != len(told()) {
-		t.Errorf("%d names for %d events", len(kinds), len(told()))
+	if len(kinds) != len(told()) || len(told()) != len(names) {
+		t.Errorf("%d names for %d events, of %d that can be stored", len(kinds), len(told()), len(names))
 	}
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,33 +22,36 @@ const actor = "service:orders"
 // hand and becomes durable with the decision that it leads to. A crash before that
 // costs nothing: each step answers the same when it is asked again.
 type passage struct {
-	app   *App
-	run   saga.Run
-	meta  eventlog.Meta
-	token string        // of the means of payment, while the order is undecided
-	order order.Order   // as it stands, with the facts in hand
-	base  order.Order   // as it stands in the log
-	facts []order.Event // in hand
+	app    *App
+	course *course
+	run    saga.Run
+	placed eventlog.Meta  // of the order's first event
+	meta   eventlog.Meta  // of what the run appends
+	token  string         // of the means of payment, while the order is undecided
+	order  order.Order    // as it stands, with what is in hand
+	base   order.Order    // as it stands in the log
+	facts  []order.Event  // in hand
+	left   *[]order.Piece // in hand: shipping's answer to a cancellation, what had left before
 }
 
 // Advance takes a run as far as it can go now. The saga driver sees to it that only
 // one driver does so at a time, and calls again at the run's NextAt or after an error.
 func (a *App) Advance(ctx context.Context, run saga.Run) (saga.Run, error) {
-	p := passage{app: a, run: run}
+	p := passage{app: a, course: courseOf(run), run: run}
 	if err := p.load(ctx); err != nil {
 		return run, err
 	}
 	for p.run.State.Active() {
-		action := checkout.Next(&p.order)
-		if action == checkout.Nothing {
+		next := p.course.next(&p.order)
+		if next.over() {
 			err := p.flush(ctx, a.Clock.Now())
 			return p.run, err
 		}
-		p.run = place(p.run, &p.order, p.run.NextAt, a.Clock.Now())
-		wait, err := p.act(ctx, action)
+		p.run = p.course.place(p.run, &p.order, p.run.NextAt, a.Clock.Now())
+		wait, err := next.do(&p, ctx)
 		switch {
 		case err != nil:
-			err = p.failed(ctx, action, err)
+			err = p.failed(ctx, next.name, err)
 			return p.run, err
 		case wait:
 			err = p.flush(ctx, p.pollAt())
@@ -64,54 +68,68 @@ func (a *App) Advance(ctx context.Context, run saga.Run) (saga.Run, error) {
 // load reads the order, unless it was placed by this process a moment ago. An order that
 // has moved on since then costs nothing but a second look, when the facts are flushed.
 func (p *passage) load(ctx context.Context) error {
+	orderID := p.course.orderID(p.run.ID)
 	if h, ok := p.app.hot.take(p.run.ID); ok {
-		p.base, p.order, p.meta, p.token = h.order, h.order, h.meta, h.token
-		p.meta.Actor, p.meta.Causation = actor, p.run.Saga+"/"+p.run.ID
+		p.begin(known{h.order, h.meta}, h.token)
 		return nil
 	}
-	return p.app.Store.View(ctx, func(tx sqlstore.Tx) (err error) {
-		if p.base, p.meta, err = p.app.read(tx, p.run.ID); err != nil {
+	if k, ok := p.app.recent.get(orderID); ok && k.order.Decided() {
+		p.begin(k, "")
+		return nil
+	}
+	return p.app.Store.View(ctx, func(tx sqlstore.Tx) error {
+		o, placed, err := p.app.read(tx, orderID)
+		if err != nil {
 			return err
 		}
-		if p.base.Status == order.Absent {
+		if o.Status == order.Absent {
 			return fmt.Errorf("advance run %s: its order was never placed", p.run.ID)
 		}
-		p.order = p.base
-		p.meta.Actor, p.meta.Causation = actor, p.run.Saga+"/"+p.run.ID
-		if p.order.Decided() {
-			return nil
+		token := ""
+		if !o.Decided() {
+			err = tx.QueryRow(`SELECT token FROM payment_tokens WHERE order_id = ?`, o.ID).Scan(&token)
 		}
-		return tx.QueryRow(`SELECT token FROM payment_tokens WHERE order_id = ?`, p.order.ID).Scan(&p.token)
+		p.begin(known{o, placed}, token)
+		return err
 	})
 }
 
-// act does one step; wait says that its outcome is not known yet.
-func (p *passage) act(ctx context.Context, action checkout.Action) (wait bool, err error) {
-	switch action {
-	case checkout.Hold:
-		return false, p.hold(ctx)
-	case checkout.Pay:
-		return p.pay(ctx)
-	case checkout.Cancel:
-		return p.cancel(ctx)
-	}
-	return false, p.release(ctx)
+// begin takes the order as it is known.
+func (p *passage) begin(k known, token string) {
+	p.base, p.order, p.placed, p.token = k.order, k.order, k.placed, token
+	p.meta = k.placed
+	p.meta.Actor, p.meta.Causation = actor, p.run.Saga+"/"+p.run.ID
 }
 
-func (p *passage) hold(ctx context.Context) error {
+// The steps; wait says that the outcome is not known yet.
+
+func (p *passage) hold(ctx context.Context) (wait bool, err error) {
 	if expired := p.order.Expire(p.app.Clock.Now()); expired != nil {
-		return p.hear(nil)
+		return false, p.hear(nil)
 	}
 	short, err := p.app.Stock.Hold(ctx, Hold{
 		OrderID: p.order.ID, RunID: p.run.ID, Attempt: p.run.Attempt, Lines: p.order.Lines, Deadline: p.order.Deadline,
 	})
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case len(short) > 0:
-		return p.hear(order.StockRefused{Lines: short})
+		return false, p.hear(order.StockRefused{Lines: short})
 	}
-	return p.hear(order.StockHeld{Attempt: p.run.Attempt})
+	return false, p.hear(order.StockHeld{Attempt: p.run.Attempt})
+}
+
+func (p *passage) holdCredit(ctx context.Context) (wait bool, err error) {
+	if expired := p.order.Expire(p.app.Clock.Now()); expired != nil {
+		return false, p.hear(nil)
+	}
+	fact, err := p.app.Payments.HoldCredit(ctx, Credit{
+		OrderID: p.order.ID, RunID: p.order.ID, SubjectID: p.order.SubjectID, Amount: p.order.Credit, Currency: p.order.Currency,
+	})
+	if err != nil {
+		return false, err
+	}
+	return false, p.hear(fact)
 }
 
 // pay asks for the money; while payments does not know, the run waits, and at the
@@ -121,7 +139,7 @@ func (p *passage) pay(ctx context.Context) (wait bool, err error) {
 		return false, p.hear(nil)
 	}
 	fact, err := p.app.Payments.Authorize(ctx, Authorization{
-		OrderID: p.order.ID, RunID: p.run.ID, Attempt: payAttempt, Amount: p.order.Totals.Total,
+		OrderID: p.order.ID, RunID: p.order.ID, Attempt: payAttempt, Amount: p.order.ToPay(),
 		Currency: p.order.Currency, Provider: p.order.Provider, Token: p.token,
 	})
 	if err != nil {
@@ -135,7 +153,7 @@ func (p *passage) pay(ctx context.Context) (wait bool, err error) {
 const payAttempt = 1
 
 func (p *passage) cancel(ctx context.Context) (wait bool, err error) {
-	outcome, done, err := p.app.Payments.Cancel(ctx, p.order.ID, p.run.ID, p.order.Rejection.Code)
+	outcome, done, err := p.app.Payments.Cancel(ctx, p.order.ID, p.order.ID, cmp.Or(p.order.Rejection.Code, p.order.Cancellation.Code))
 	if err != nil {
 		return false, err
 	}
@@ -145,12 +163,64 @@ func (p *passage) cancel(ctx context.Context) (wait bool, err error) {
 	return false, p.hear(order.Undone{Step: order.StepPay, Outcome: outcome})
 }
 
-func (p *passage) release(ctx context.Context) error {
-	outcome, err := p.app.Stock.Release(ctx, p.order.ID, p.run.ID)
+func (p *passage) releaseCredit(ctx context.Context) (wait bool, err error) {
+	outcome, err := p.app.Payments.ReleaseCredit(ctx, p.order.ID, p.order.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return p.hear(order.Undone{Step: order.StepHold, Outcome: outcome})
+	return false, p.hear(order.Undone{Step: order.StepCredit, Outcome: outcome})
+}
+
+func (p *passage) release(ctx context.Context) (wait bool, err error) {
+	outcome, err := p.app.Stock.Release(ctx, p.order.ID, p.order.ID)
+	if err != nil {
+		return false, err
+	}
+	return false, p.hear(order.Undone{Step: order.StepHold, Outcome: outcome})
+}
+
+// releaseLines gives back the pieces that a cancellation has kept from leaving. An order is canceled once, so one
+// release is all there is.
+func (p *passage) releaseLines(ctx context.Context) (wait bool, err error) {
+	outcome, err := p.app.Stock.ReleaseLines(ctx, p.order.ID, "cancel", p.order.CanceledItems())
+	if err != nil {
+		return false, err
+	}
+	return false, p.hear(order.Undone{Step: order.StepHold, Outcome: outcome})
+}
+
+// stop asks shipping what of a cancellation can still be stopped; the order decides by the answer.
+func (p *passage) stop(ctx context.Context) (wait bool, err error) {
+	left, err := p.app.Shipping.Stop(ctx, p.order.ID, p.order.Cancellation.Reason)
+	if err != nil {
+		return false, err
+	}
+	p.left = &left
+	return false, p.hear(nil)
+}
+
+func (p *passage) capture(ctx context.Context, captureID string) (wait bool, err error) {
+	c := p.order.DueCapture()
+	fact, err := p.app.Payments.Capture(ctx, p.order.ID, p.order.Currency, *c)
+	if err != nil || fact == nil {
+		return err == nil, err
+	}
+	if failed, is := fact.(order.CaptureFailed); is {
+		return false, errors.Join(p.hear(fact), problem.Newf(problem.Unavailable, "capture_failed", "capture %s: %s", captureID, failed.Code))
+	}
+	return false, p.hear(fact)
+}
+
+func (p *passage) refund(ctx context.Context, refundID string) (wait bool, err error) {
+	r := p.order.DueRefund()
+	fact, err := p.app.Payments.Refund(ctx, p.order.ID, p.order.Currency, *r)
+	if err != nil || fact == nil {
+		return err == nil, err
+	}
+	if failed, is := fact.(order.RefundFailed); is {
+		return false, errors.Join(p.hear(fact), problem.Newf(problem.Unavailable, "refund_failed", "refund %s: %s", refundID, failed.Code))
+	}
+	return false, p.hear(fact)
 }
 
 // hear takes a fact in hand; nil only looks at the clock.
@@ -192,21 +262,24 @@ func (p *passage) decision(o *order.Order) (all []order.Event, err error) {
 		}
 		all = append(all, events...)
 	}
+	if p.left != nil {
+		all = append(all, next.Stopped(*p.left, now)...)
+	}
 	return append(all, next.Expire(now)...), nil
 }
 
 // flush makes what is in hand durable, with the run's new place, in one transaction.
 func (p *passage) flush(ctx context.Context, next time.Time) error {
 	return p.app.Store.Update(ctx, func(tx sqlstore.Tx) error {
-		o, err := p.app.decideSince(tx, p.base, p.meta, p.decision)
+		o, err := p.app.decideSince(tx, known{p.base, p.placed}, p.meta, p.decision)
 		if err != nil {
 			return err
 		}
-		run := place(p.run, &o, next, p.app.Clock.Now())
+		run := p.course.place(p.run, &o, next, p.app.Clock.Now())
 		if err := saga.Save(tx, run); err != nil {
 			return err
 		}
-		tx.AfterCommit(func() { p.run, p.base, p.order, p.facts = run, o, o, nil })
+		tx.AfterCommit(func() { p.run, p.base, p.order, p.facts, p.left = run, o, o, nil, nil })
 		return nil
 	})
 }
@@ -214,7 +287,7 @@ func (p *passage) flush(ctx context.Context, next time.Time) error {
 // failed keeps what is in hand, also when the step has used up its time, and leaves it
 // to the driver to back off or to park the run. An order that is not decided yet is never
 // parked: a room that is away for long costs it time, until its deadline decides it.
-func (p *passage) failed(ctx context.Context, action checkout.Action, cause error) error {
+func (p *passage) failed(ctx context.Context, move string, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	if p.order.Status == order.Pending && p.run.Attempt >= checkout.StepAttempts {
@@ -222,8 +295,8 @@ func (p *passage) failed(ctx context.Context, action checkout.Action, cause erro
 		p.run.LastError = cause.Error()
 		return p.flush(ctx, p.beforeDeadline(checkout.BackoffMax))
 	}
-	cause = fmt.Errorf("run %s: %s: %w", p.run.ID, action, cause)
-	if len(p.facts) == 0 {
+	cause = fmt.Errorf("run %s: %s: %w", p.run.ID, move, cause)
+	if len(p.facts) == 0 && p.left == nil {
 		return cause
 	}
 	return errors.Join(cause, p.flush(ctx, p.app.Clock.Now()))
@@ -232,22 +305,13 @@ func (p *passage) failed(ctx context.Context, action checkout.Action, cause erro
 // flushTimeout bounds the keeping of what is in hand when the step's own time is over.
 const flushTimeout = 5 * time.Second
 
-// place is where a run stands by its order; another step, or the way back, begins with its first attempt.
-func place(run saga.Run, o *order.Order, next, now time.Time) saga.Run {
-	action := checkout.Next(o)
-	if action == checkout.Nothing {
-		return run.End(now)
-	}
-	if run.Step != action.Step() || run.State != action.Direction() {
-		run = run.To(action.Step(), now)
-	}
-	run.State, run.NextAt, run.Resume, run.EndedAt = action.Direction(), next, "", time.Time{}
-	return run
-}
-
-// pollAt is when to look again at an unknown payment: soon at first, then less often.
+// pollAt is when to look again at money whose outcome is unknown: soon at first, then less often.
 func (p *passage) pollAt() time.Time {
-	return p.beforeDeadline(checkout.PollAfter(p.app.Clock.Now().Sub(p.order.PlacedAt)))
+	now := p.app.Clock.Now()
+	if p.order.Decided() {
+		return now.Add(checkout.PollAfter(now.Sub(p.run.StartedAt)))
+	}
+	return p.beforeDeadline(checkout.PollAfter(now.Sub(p.order.PlacedAt)))
 }
 
 // beforeDeadline is after a wait, or at the order's deadline if that comes first.

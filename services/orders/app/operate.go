@@ -7,7 +7,7 @@ import (
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
-	"github.com/seed-21071466/souk/services/orders/checkout"
+	"github.com/seed-21071466/souk/services/orders/aftersale"
 	"github.com/seed-21071466/souk/services/orders/order"
 )
 
@@ -46,7 +46,8 @@ func retry(tx sqlstore.Tx, r Resolution, by saga.By) error {
 // skip leaves the effect that the run is undoing as it is. What comes next is for the
 // order to say: its effects need not be undone in the order of the steps.
 func (a *App) skip(tx sqlstore.Tx, r Resolution, by saga.By) error {
-	run, err := saga.Skip(tx, checkout.Definition(), r.RunID, by)
+	c := a.courseOfRun(r.RunID)
+	run, err := saga.Skip(tx, c.definition, r.RunID, by)
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (a *App) skip(tx sqlstore.Tx, r Resolution, by saga.By) error {
 	if err != nil {
 		return err
 	}
-	return saga.Save(tx, place(run, &o, by.At, by.At))
+	return saga.Save(tx, c.place(run, &o, by.At, by.At))
 }
 
 // abandon leaves every effect that is still to be undone as it is.
@@ -69,15 +70,15 @@ func (a *App) abandon(tx sqlstore.Tx, r Resolution, by saga.By) error {
 // leave has an order forget some of what it has to undo. Of an undecided order nothing
 // can be left out: that would confirm what was never held or paid, or block its cart for good.
 func (a *App) leave(tx sqlstore.Tx, r Resolution, which func(*order.Order) []order.Step) (order.Order, error) {
-	o, err := a.fold(tx, r.RunID)
+	k, err := a.look(tx, a.courseOfRun(r.RunID).orderID(r.RunID))
 	if err != nil {
-		return o, err
+		return k.order, err
 	}
-	if o.Status != order.Rejected {
-		return o, problem.Newf(problem.Conflict, "not_skippable",
-			"order %s is %s: only the undoing of a rejected order can be left out; retry it", o.ID, o.Status)
+	if o := &k.order; o.Status == order.Pending || o.Status == order.Canceling || len(o.Undo) == 0 {
+		return *o, problem.Newf(problem.Conflict, "not_skippable",
+			"order %s is %s: only the undoing of what a rejection or a cancellation left can be left out; retry it", o.ID, o.Status)
 	}
-	return a.decide(tx, o, r.Meta, func(o *order.Order) (skipped []order.Event, err error) {
+	return a.decide(tx, k, r.Meta, func(o *order.Order) (skipped []order.Event, err error) {
 		for _, step := range which(o) {
 			events, err := o.SkipUndo(step)
 			if err != nil {
@@ -87,6 +88,13 @@ func (a *App) leave(tx sqlstore.Tx, r Resolution, which func(*order.Order) []ord
 		}
 		return skipped, nil
 	})
+}
+
+func (a *App) courseOfRun(runID string) *course {
+	if _, after := aftersale.OrderID(runID); after {
+		return aftersaleCourse
+	}
+	return checkoutCourse
 }
 
 // Runs lists a page of runs and gives the cursor of the next.

@@ -18,8 +18,11 @@ func (a *App) Get(ctx context.Context, p auth.Principal, orderID string) (order.
 	if err != nil {
 		return o, nil, err
 	}
-	if o.Status == order.Absent || !(p.Staff() || p.Owns(o.ID) || p.Owns(o.CartID)) {
+	if !visible(p, &o) {
 		return order.Order{}, nil, notFound(orderID)
+	}
+	if o.AddressID == "" {
+		return o, nil, nil
 	}
 	to, ok, err := a.People.Address(ctx, o.AddressID)
 	if err != nil || !ok {
@@ -74,6 +77,7 @@ type Fact struct {
 	OrderID, State, RunState, Currency, IntentID string
 	Total                                        int64
 	Pieces                                       map[string]int32
+	Dispatched, Returned, Canceled               map[string]int32 // by SKU
 	PlacedAt                                     time.Time
 }
 
@@ -139,8 +143,25 @@ func (a *App) fact(tx sqlstore.Tx, orderID string) (Fact, error) {
 		Order: o, OrderID: o.ID, State: string(o.Status), RunState: string(run.State), Currency: o.Currency,
 		IntentID: o.IntentID, Total: o.Totals.Total, PlacedAt: o.PlacedAt, Pieces: make(map[string]int32, len(o.Lines)),
 	}
-	for _, l := range o.Lines {
+	for i, l := range o.Lines {
 		f.Pieces[l.SKU] += l.Quantity
+		if i < len(o.Parts) {
+			f.Dispatched = added(f.Dispatched, l.SKU, o.Parts[i].Dispatched)
+			f.Returned = added(f.Returned, l.SKU, o.Parts[i].Returned)
+			f.Canceled = added(f.Canceled, l.SKU, o.Parts[i].Canceled)
+		}
 	}
 	return f, nil
+}
+
+// added counts pieces of a SKU; there is no map before there are pieces.
+func added(pieces map[string]int32, sku string, n int32) map[string]int32 {
+	if n == 0 {
+		return pieces
+	}
+	if pieces == nil {
+		pieces = make(map[string]int32)
+	}
+	pieces[sku] += n
+	return pieces
 }

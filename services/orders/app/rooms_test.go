@@ -31,6 +31,7 @@ type world struct {
 	holds    map[string]string
 	payments map[string]*payment
 	cartErr  error
+	aftersale
 }
 
 // payment is the intent of one order.
@@ -43,6 +44,7 @@ func newWorld() *world {
 	return &world{
 		before: map[string]func(){}, after: map[string]func(){}, hang: map[string]bool{}, away: map[string]int{},
 		carts: map[string]app.Cart{}, left: map[string]int32{"85123A": 100}, holds: map[string]string{}, payments: map[string]*payment{},
+		aftersale: newAftersale(),
 	}
 }
 
@@ -260,6 +262,9 @@ func (r rooms) Cancel(ctx context.Context, orderID, _, _ string) (outcome string
 			p.state = "failed"
 		}
 		outcome, done = r.w.payments[orderID].state, true
+		if p != nil && r.w.taken(orderID) > 0 {
+			p.state, outcome = "captured", "captured"
+		}
 		return nil
 	})
 	return outcome, done, err

@@ -20,7 +20,6 @@ import (
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/orders/app"
-	"github.com/seed-21071466/souk/services/orders/checkout"
 	"github.com/seed-21071466/souk/services/orders/order"
 )
 
@@ -95,9 +94,9 @@ func (s *shop) boot() {
 	ports := rooms{s.world, s.dead.Load}
 	s.app = app.New(app.Deps{
 		Store: store, Log: log, Clock: s.clock, IDs: s.ids, Logger: slog.New(slog.DiscardHandler), Shop: "shop",
-		Carts: ports, Stock: ports, Payments: ports, People: ports,
+		Carts: ports, Stock: ports, Payments: ports, People: ports, Shipping: ports, Catalog: ports, Pricing: ports,
 	}, s, app.Options{})
-	s.driver, err = saga.NewDriver(store, s.app.Advance, []saga.Definition{checkout.Definition()}, saga.Options{
+	s.driver, err = saga.NewDriver(store, s.app.Advance, app.Definitions(), saga.Options{
 		Owner: "orders", Clock: s.clock, Log: slog.New(slog.DiscardHandler),
 	})
 	s.must(err)

@@ -12,6 +12,9 @@ type Cancellation struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// RejectCanceled is the code of an order that was called off before it was confirmed.
+const RejectCanceled = "order_canceled"
+
 // The codes of a cancellation.
 const (
 	CancelWanted  = "requested"
@@ -24,9 +27,9 @@ const (
 func (o *Order) Cancel(reason string, now time.Time) ([]Event, error) {
 	switch o.Status {
 	case Pending:
-		return o.rejection(Rejection{Code: CancelGranted, Message: "the order was canceled before it was confirmed", Detail: reason}, now), nil
+		return o.rejection(Rejection{Code: RejectCanceled, Message: "the order was canceled before it was confirmed", Detail: reason}, now), nil
 	case Rejected:
-		if o.Rejection.Code == CancelGranted {
+		if o.Rejection.Code == RejectCanceled {
 			return nil, nil
 		}
 		return nil, problem.Newf(problem.Conflict, "order_rejected", "order %s was rejected: there is nothing to cancel", o.ID)
@@ -90,4 +93,14 @@ func (o *Order) afterCancel(e CanceledEvent, now time.Time) []Event {
 		return append([]Event{e}, next.giveBack(now)...)
 	}
 	return append([]Event{e}, next.settle(now)...)
+}
+
+// CanceledItems is what will not be delivered, by line.
+func (o *Order) CanceledItems() (items []Item) {
+	for i := range o.Parts {
+		if n := o.Parts[i].Canceled; n > 0 {
+			items = append(items, Item{Line: int32(i) + 1, SKU: o.Lines[i].SKU, Quantity: n})
+		}
+	}
+	return items
 }

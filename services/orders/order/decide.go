@@ -207,7 +207,7 @@ func (o *Order) SkipUndo(step Step) ([]Event, error) {
 // nothing leaves a tombstone against the late command.
 func (o *Order) rejection(why Rejection, now time.Time) []Event {
 	var undo []Step
-	cut := why.Code == "payment_unresolved" || why.Code == CancelGranted // while a step may be under way
+	cut := why.Code == "payment_unresolved" || why.Code == RejectCanceled // while a step may be under way
 	if o.Payment == PaymentUnknown || o.Payment == PaymentAuthorized || cut && o.ToPay() > 0 ||
 		o.Payment == PaymentDeclined && o.IntentID == "" {
 		undo = append(undo, StepPay)

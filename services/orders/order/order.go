@@ -108,7 +108,7 @@ type Order struct {
 
 // Rejection says why an order will not be.
 type Rejection struct {
-	Code    string   `json:"code"`              // "sold_out", "insufficient_credit", "payment_declined", "payment_unresolved", "canceled"
+	Code    string   `json:"code"`              // "sold_out", "insufficient_credit", "payment_declined", "payment_unresolved", "order_canceled"
 	Message string   `json:"message"`           // for the shopper
 	Detail  string   `json:"detail,omitempty"`  // the provider's own code
 	Lines   []Short  `json:"lines,omitempty"`   // the lines at fault

@@ -122,7 +122,7 @@ func (p Payments) Authorize(ctx context.Context, a app.Authorization) (order.Eve
 	}
 	switch m.State {
 	case "authorized":
-		return order.Authorized{IntentID: m.Id, Attempt: a.Attempt}, nil
+		return order.Authorized{IntentID: m.Id, Attempt: a.Attempt, MultiCapture: m.MultiCapture}, nil
 	case "declined", "failed", "voided":
 		return order.Declined{IntentID: m.Id, Attempt: a.Attempt, Code: cmp.Or(m.DeclineCode, m.State)}, nil
 	case "confirming", "unknown", "canceling":
@@ -161,7 +161,7 @@ func (p Payments) Cancel(ctx context.Context, orderID, runID, reason string) (ou
 		return "", false, err
 	}
 	switch m.State {
-	case "voided", "failed", "declined", "none":
+	case "voided", "failed", "declined", "none", "captured":
 		return m.State, true, nil
 	}
 	return m.State, false, nil

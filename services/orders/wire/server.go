@@ -15,11 +15,11 @@ import (
 	"google.golang.org/grpc"
 
 	ordersv1 "github.com/seed-21071466/souk/gen/souk/orders/v1"
+	typev1 "github.com/seed-21071466/souk/gen/souk/type/v1"
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/id"
-	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/rpc"
@@ -60,6 +60,11 @@ func (s *Server) Checkout(ctx context.Context, req *ordersv1.CheckoutRequest) (*
 	if err != nil {
 		return nil, err
 	}
+	return s.placed(ctx, answer)
+}
+
+// placed is how an order that was placed is answered: 201, 202 while undecided, or why it was rejected.
+func (s *Server) placed(ctx context.Context, answer app.Answer) (*ordersv1.Order, error) {
 	if answer.Order.Rejection.Code != "" {
 		return nil, refusal(&answer.Order)
 	}
@@ -74,23 +79,40 @@ func (s *Server) Checkout(ctx context.Context, req *ordersv1.CheckoutRequest) (*
 }
 
 func (s *Server) command(ctx context.Context, p auth.Principal, req *ordersv1.CheckoutRequest) (c app.Command, err error) {
-	key, digest, _ := rpc.IdempotencyKey(ctx)
 	c = app.Command{
-		CartID: req.CartId, Provider: req.Payment.GetProvider(), Token: req.Payment.GetToken(), Meta: s.meta(ctx, p),
-		Key: idem.Key{Shop: s.App.Shop, Principal: p.String(), Method: "checkout", Key: key, Digest: digest},
+		CartID: req.CartId, Provider: req.Payment.GetProvider(), Token: req.Payment.GetToken(), Meta: s.meta(ctx, p), Key: s.key(ctx, p, "checkout"),
 	}
 	if c.CartID == "" {
 		return c, problem.Field("cart_id", "required", "name the cart to order from")
 	}
-	if req.ExpectedTotal == nil {
-		return c, nil
+	if c.Expected, err = optional("expected_total", req.ExpectedTotal); err != nil {
+		return c, err
 	}
-	expected, err := money.Parse(req.ExpectedTotal.Amount, req.ExpectedTotal.Currency)
+	c.Credit, err = optional("payment.credit", req.Payment.GetCredit())
+	return c, err
+}
+
+// optional reads an amount that need not be there.
+func optional(field string, m *typev1.Money) (*money.Money, error) {
+	if m == nil {
+		return nil, nil
+	}
+	amount, err := money.Parse(m.Amount, m.Currency)
 	if err != nil {
-		return c, problem.Field("expected_total", "malformed", "must be an amount such as {\"currency\": \"GBP\", \"amount\": \"12.34\"}").Because(err)
+		return nil, malformed(field, err)
 	}
-	c.Expected = &expected
-	return c, nil
+	return &amount, nil
+}
+
+func malformed(field string, err error) error {
+	return problem.Field(field, "malformed", `must be an amount such as {"currency": "GBP", "amount": "12.34"}`).Because(err)
+}
+
+// because is meta with a reason.
+func (s *Server) because(ctx context.Context, p auth.Principal, reason string) eventlog.Meta {
+	m := s.meta(ctx, p)
+	m.Reason = reason
+	return m
 }
 
 // meta is what every event of this call says of its making.

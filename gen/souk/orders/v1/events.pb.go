@@ -230,7 +230,7 @@ type OrderRejected struct {
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// Its cart, which is free again.
 	CartId string `protobuf:"bytes,2,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
-	// "sold_out", "payment_declined", "payment_unresolved", "insufficient_credit", "canceled".
+	// "sold_out", "payment_declined", "payment_unresolved", "insufficient_credit", "order_canceled".
 	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

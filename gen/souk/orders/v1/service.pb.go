@@ -1171,7 +1171,7 @@ type OrderCapture struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "cap_…".
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// "pending", "captured" or "failed" (payment is due; it is tried again).
+	// "pending", "captured", "failed" (payment is due; it is tried again) or "canceled" (not wanted any more).
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// How much.
 	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -1860,7 +1860,7 @@ func (x *OrderShipping) GetTax() *v1.Money {
 // Rejection says why an order was rejected.
 type Rejection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "sold_out", "payment_declined", "payment_unresolved", "insufficient_credit", "canceled".
+	// "sold_out", "payment_declined", "payment_unresolved", "insufficient_credit", "order_canceled".
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// For a person.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
