@@ -1,26 +1,29 @@
-// Package app is what shipping does: it keeps a few rates, all of them in memory too,
-// and says what a parcel costs.
+// Package app is what shipping does: it says what a parcel costs, opens the shipments of confirmed orders, and dispatches,
+// stops and tracks them. A shipment is one row with its lines and parcels as a document; what happens to it is said in
+// the transaction that stores it.
 package app
 
 import (
 	"context"
 	"embed"
-	"encoding/json"
 	"fmt"
 	"io/fs"
-	"slices"
-	"strings"
 	"sync/atomic"
+	"time"
 
+	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/shipping/rate"
+	"github.com/seed-21071466/souk/services/shipping/shipment"
 )
 
 //go:embed schema/*.sql
 var schemaFiles embed.FS
 
-// Schema is the table that shipping keeps.
+// Schema is the tables that shipping keeps.
 func Schema() sqlstore.Schema {
 	own, err := fs.Sub(schemaFiles, "schema")
 	if err != nil {
@@ -29,131 +32,101 @@ func Schema() sqlstore.Schema {
 	return sqlstore.Schema{Name: "shipping", Files: own}
 }
 
+// The bounds of requests.
 const (
-	ratesMax = 500           // rates of one shop
-	gramsMax = 1_000_000_000 // weight of one parcel
+	PageDefault     = 50
+	PageMax         = 200
+	ReasonMax       = 200             // characters of the reason of a stop
+	OpenWaitDefault = 5 * time.Second // how long a dispatch waits for its shipment to open
 )
 
-// App is the use cases of shipping.
-type App struct {
-	store *sqlstore.Store
-	shop  string
-	rates atomic.Pointer[[]rate.Rate]
+// The types of the log's events. What the contract publishes bears the same name there; the others stay in the log.
+const (
+	EventDispatched = "ShipmentDispatched"
+	EventTracked    = "ParcelTracked"
+	EventStopped    = "ShipmentStopped"
+)
+
+// eventSchema is the version of the events' data.
+const eventSchema = 1
+
+// Words says what happened in the words of the contract; a stop needs none.
+type Words interface {
+	Dispatched(s *shipment.Shipment, p *shipment.Parcel) []byte
+	Tracked(s *shipment.Shipment, parcel string, e shipment.Entry) []byte
 }
 
-// Open reads the rates; a shop without any begins with the defaults.
-func Open(ctx context.Context, store *sqlstore.Store, shop string) (*App, error) {
-	a := &App{store: store, shop: shop}
-	err := store.Update(ctx, func(tx sqlstore.Tx) error {
-		rates, err := a.read(tx)
-		if err != nil {
-			return err
-		}
-		if len(rates) == 0 {
-			if rates, err = a.begin(tx); err != nil {
-				return err
-			}
-		}
-		tx.AfterCommit(func() { a.rates.Store(&rates) })
-		return nil
-	})
-	return a, err
+// Parts are what the room works with; all are needed.
+type Parts struct {
+	Store *sqlstore.Store
+	Log   *eventlog.Log
+	Words Words
+	Clock clock.Clock
+	IDs   id.Source
+	Shop  string
+
+	// CaughtUp returns once the room has opened the shipments of all orders that were confirmed before it was called.
+	CaughtUp func(ctx context.Context) error
 }
 
-// begin stores the rates of a fresh shop.
-func (a *App) begin(tx sqlstore.Tx) ([]rate.Rate, error) {
-	for _, r := range rate.Defaults() {
-		if err := a.write(tx, &r); err != nil {
-			return nil, err
-		}
+// Options bounds a Shipping; zero means the default.
+type Options struct {
+	OpenWait time.Duration // OpenWaitDefault
+}
+
+// Shipping is the room at work. It is safe for concurrency.
+type Shipping struct {
+	Parts
+	options Options
+	rates   atomic.Pointer[[]rate.Rate]
+	waiters waiters
+}
+
+// Open makes the use cases and reads the rates.
+func Open(ctx context.Context, p Parts, o Options) (*Shipping, error) {
+	if o.OpenWait <= 0 {
+		o.OpenWait = OpenWaitDefault
 	}
-	return a.read(tx)
+	a := &Shipping{Parts: p, options: o}
+	if err := a.openRates(ctx); err != nil {
+		return nil, fmt.Errorf("read the rates: %w", err)
+	}
+	return a, nil
 }
 
-// Rates lists the ways to send a parcel, cheapest first.
-func (a *App) Rates(country, currency string, grams int32) ([]rate.Option, error) {
-	switch {
-	case len(country) != 2 || country != strings.ToUpper(country):
-		return nil, problem.Field("country", "malformed", "an ISO 3166-1 alpha-2 code such as GB")
-	case grams < 0 || grams > gramsMax:
-		return nil, problem.Field("weight_grams", "out_of_range", fmt.Sprintf("0 to %d grams", gramsMax))
-	}
-	if err := rate.CheckCurrency(currency); err != nil {
-		return nil, err
-	}
-	return rate.Options(*a.rates.Load(), country, currency, grams), nil
+func (a *Shipping) update(ctx context.Context, fn func(rows) error) error {
+	return a.Store.Update(ctx, func(tx sqlstore.Tx) error { return fn(rows{tx, a.Shop}) })
 }
 
-// Put makes or replaces a rate.
-func (a *App) Put(ctx context.Context, r rate.Rate) error {
-	if err := r.Check(); err != nil {
-		return err
-	}
-	return a.store.Update(ctx, func(tx sqlstore.Tx) error {
-		if err := a.write(tx, &r); err != nil {
-			return err
-		}
-		rates, err := a.read(tx)
-		if err != nil {
-			return err
-		}
-		if len(rates) > ratesMax {
-			return problem.Newf(problem.Unprocessable, "too_many_rates", "a shop has at most %d rates", ratesMax)
-		}
-		tx.AfterCommit(func() { a.rates.Store(&rates) })
-		return nil
-	})
+func (a *Shipping) view(ctx context.Context, fn func(rows) error) error {
+	return a.Store.View(ctx, func(tx sqlstore.Tx) error { return fn(rows{tx, a.Shop}) })
 }
 
-// Check looks at the stored rates; it gives those that could not be applied.
-func (a *App) Check(ctx context.Context) (wrong map[string]string, checked int, err error) {
-	wrong = map[string]string{}
-	err = a.store.View(ctx, func(tx sqlstore.Tx) error {
-		rates, err := a.read(tx)
-		for i := range rates {
-			if refusal := rates[i].Check(); refusal != nil {
-				wrong[rates[i].ID] = refusal.Error()
-			}
-		}
-		if held := *a.rates.Load(); err == nil && !slices.EqualFunc(rates, held, same) {
-			wrong["*"] = fmt.Sprintf("%d rates are stored, %d are used: they are not the same", len(rates), len(held))
-		}
-		checked = len(rates)
-		return err
-	})
-	return wrong, checked, err
-}
-
-func same(a, b rate.Rate) bool {
-	return a.ID == b.ID && a.Name == b.Name && a.Currency == b.Currency &&
-		slices.Equal(a.Countries, b.Countries) && slices.Equal(a.Brackets, b.Brackets)
-}
-
-func (a *App) read(tx sqlstore.Tx) (rates []rate.Rate, err error) {
-	rows, err := tx.Query(`SELECT doc FROM rates WHERE shop = ? ORDER BY id`, a.shop)
-	if err != nil {
-		return nil, err
+// say records what happened to a shipment; its stream, and so the ordering key, is the order.
+func (a *Shipping) say(r rows, order, event string, data []byte, meta eventlog.Meta) error {
+	meta.Shop = a.Shop
+	if meta.Time.IsZero() {
+		meta.Time = a.now()
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var doc []byte
-		if err := rows.Scan(&doc); err != nil {
-			return nil, err
-		}
-		var r rate.Rate
-		if err := json.Unmarshal(doc, &r); err != nil {
-			return nil, fmt.Errorf("decode shipping rate: %w", err)
-		}
-		rates = append(rates, r)
-	}
-	return rates, rows.Err()
-}
-
-func (a *App) write(tx sqlstore.Tx, r *rate.Rate) error {
-	doc, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encode shipping rate %s: %w", r.ID, err)
-	}
-	_, err = tx.Exec(`INSERT INTO rates (shop, id, doc) VALUES (?, ?, ?) ON CONFLICT (shop, id) DO UPDATE SET doc = excluded.doc`, a.shop, r.ID, string(doc))
+	_, err := a.Log.Append(r, order, eventlog.Any, eventlog.Event{Type: event, Schema: eventSchema, Data: data, Meta: meta})
 	return err
+}
+
+// now is the time as rows and events keep it.
+func (a *Shipping) now() time.Time { return inMicros(a.Clock.Now()) }
+
+func inMicros(t time.Time) time.Time { return time.UnixMicro(t.UnixMicro()).UTC() }
+
+// codeNotFound is the refusal of an order that has no shipment.
+const codeNotFound = "shipment_not_found"
+
+func notFound(order string) error {
+	return problem.New(problem.NotFound, codeNotFound, "There is no shipment of this order.").With("order", order)
+}
+
+func checkOrder(order string) error {
+	if !id.Valid(order) {
+		return problem.Field("order_id", "invalid", "name the order")
+	}
+	return nil
 }
