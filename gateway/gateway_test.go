@@ -48,6 +48,8 @@ type door struct {
 	clock *clock.Fake
 	logs  *bytes.Buffer
 	asked int
+
+	hungUp chan struct{} // closed when a client did, of /api/books/hung-up
 }
 
 func open(t testing.TB, change func(*gateway.Options)) *door {
@@ -88,6 +90,16 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request) {
 	case "/api/books/late":
 		<-r.Context().Done()
 		http.Error(w, "late", http.StatusGatewayTimeout)
+		return
+	case "/api/books/patient":
+		<-r.Context().Done()
+		fmt.Fprint(w, rest.CallFrom(r.Context()).Patient.Err())
+		return
+	case "/api/books/hung-up":
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-rest.CallFrom(r.Context()).Patient.Done()
+		close(d.hungUp)
 		return
 	case "/api/books/failed":
 		http.Error(w, "failed", http.StatusBadGateway)
@@ -286,6 +298,30 @@ func TestBounds(t *testing.T) {
 		if w := ask(d, "GET", "/api/books/late", ""); w.Code != 504 {
 			t.Errorf("%d", w.Code)
 		}
+	})
+	t.Run("an answer that bounds itself outlives the time of its route", func(t *testing.T) {
+		d := open(t, func(o *gateway.Options) { o.TimeMax = 10 * time.Millisecond })
+		if w := ask(d, "GET", "/api/books/patient", ""); w.Body.String() != "<nil>" {
+			t.Errorf("it ended: %s", w.Body)
+		}
+	})
+	t.Run("but not its client", func(t *testing.T) {
+		d := open(t, nil)
+		d.hungUp = make(chan struct{})
+		server := httptest.NewServer(d)
+		defer server.Close()
+		ctx, hangUp := context.WithCancel(t.Context())
+		r, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/api/books/hung-up", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		hangUp()
+		<-d.hungUp
 	})
 	t.Run("routes that cannot be served are refused at the start", func(t *testing.T) {
 		room := map[string]http.Handler{"a": http.NotFoundHandler()}

@@ -41,6 +41,7 @@ func (g *Gateway) newVisit(w http.ResponseWriter, r *http.Request) *visit {
 	}
 	v.call = &rest.Call{RequestID: g.requestID(r), Route: v.entry.Route.Pattern}
 	v.ctx = g.startTrace(rest.WithCall(r.Context(), v.call), v)
+	v.call.Patient = v.ctx
 	h := w.Header()
 	h["X-Request-Id"] = []string{v.call.RequestID}
 	h["Traceparent"] = []string{v.call.TraceParent}

@@ -30,6 +30,11 @@ type Call struct {
 	TraceState     string   // W3C
 	IdempotencyKey string   // "" when the client sent none
 	Digest         [32]byte // SHA-256 of the client's own bytes, when there is a key
+
+	// Patient ends when the client hangs up, and not with the time of its route.
+	// It is for an answer that goes on for long and bounds itself; nil: the
+	// request's own context.
+	Patient context.Context
 }
 
 type callKey struct{}

@@ -31,6 +31,7 @@ type exchange struct {
 	kept        *page             // what an earlier, equal request was answered
 	params      map[string]string // the path's variables
 	refusal     *problem.Error    // what the decoder found wrong
+	export      *export           // nil: the answer is JSON
 	buffer      *[]byte           // of the encoder, returned to the pool at the end
 }
 
@@ -153,6 +154,10 @@ func (m *Mux) answer(ctx context.Context, message proto.Message) (any, error) {
 	if !ok {
 		return message, nil
 	}
+	if x.export != nil {
+		x.export.take(ctx, m, message)
+		return encoded(nil), nil
+	}
 	md, _ := runtime.ServerMetadataFromContext(ctx)
 	a := readAnswer(md.HeaderMD)
 	h := x.w.Header()
@@ -224,7 +229,7 @@ var (
 	ccPublic    = []string{"no-cache"}          // anyone may keep it and must ask again
 	ccVersioned = []string{"private, no-cache"} // the client alone may keep it
 	ccNone      = []string{"no-store"}
-	varyAuth    = []string{"Authorization"}
+	varyPublic  = []string{"Authorization, Accept"}
 )
 
 // cacheControl tells caches what they may keep, unless the room has said it.
@@ -236,7 +241,7 @@ func (x *exchange) cacheControl(a answered) {
 	switch {
 	case a.public:
 		h["Cache-Control"] = ccPublic
-		h["Vary"] = varyAuth
+		h["Vary"] = varyPublic
 	case a.etag != "" && x.get():
 		h["Cache-Control"] = ccVersioned
 	default:

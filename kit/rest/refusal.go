@@ -22,6 +22,10 @@ func (m *Mux) refuse(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshal
 		maps.Copy(w.Header(), readAnswer(md.HeaderMD).header)
 	}
 	p := m.problemOf(ctx, err)
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok && x.export != nil {
+		x.export.refusal = p
+		return
+	}
 	Refuse(w, r, p)
 }
 

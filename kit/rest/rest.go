@@ -7,6 +7,8 @@
 //	answer  ◄─ 304 or kept page ◄─ same ETag? ◄─ status, headers, message
 //	        ◄─ encoded anew    ◄─ otherwise
 //
+// A list is served as CSV, too, all its pages in one file (export.go).
+//
 // JSON has the contract's own names and every default value, the same bytes for
 // the same message. Refusals are problem documents (RFC 9457). A room that
 // calls SetPublic has its encoded answers kept and asks for no encoding as long
@@ -39,6 +41,7 @@ type Options struct {
 	BodyMax      int64        // bytes, default BodyMaxDefault
 	CacheBytes   int          // of kept pages, default CacheBytesDefault; negative keeps none
 	CacheEntries int          // kept pages, default CacheEntriesDefault
+	ExportRows   int          // of a list as CSV, default ExportRowsDefault
 }
 
 // Mux serves the REST API of one room or of several.
@@ -51,6 +54,11 @@ type Mux struct {
 	pages   *pages
 	encoder *encoder
 	learnt  sync.Map // learntKey → runtime.HandlerFunc
+
+	exports     exports
+	exportRows  int
+	exportSizes sync.Map // learntKey → index in exportSizes
+	sheets      sync.Map // rpc method → *sheet
 }
 
 // New makes a Mux that serves nothing yet.
@@ -64,6 +72,9 @@ func New(o Options) *Mux {
 	}
 	if m.bodyMax <= 0 {
 		m.bodyMax = BodyMaxDefault
+	}
+	if m.exportRows = o.ExportRows; m.exportRows <= 0 {
+		m.exportRows = ExportRowsDefault
 	}
 	m.grpc = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{m.encoder}),
@@ -122,7 +133,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := newExchange(m, w, r, path)
 	defer x.end()
-	if x.serveYoung() {
+	if x.serveCSV(path) || x.serveYoung() {
 		return
 	}
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
