@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,14 +58,22 @@ func TestKeysOutliveARestart(t *testing.T) {
 	if again := openSigner(t, dir).Token("ord_1"); again != token {
 		t.Errorf("the token changed from %s to %s", token, again)
 	}
-	keys, key, err := auth.OpenStaff(dir)
-	if err != nil || key == "" || !keys.Verify(key) {
+	keys, key, err := auth.OpenStaff(dir, auth.StaffOptions{})
+	if err != nil || key == "" {
 		t.Fatalf("first start: key %q, %v", key, err)
 	}
-	keys, told, err := auth.OpenStaff(dir)
-	if err != nil || told != "" || !keys.Verify(key) || keys.Verify(key+"x") || keys.Verify("") {
+	if owner, ok := keys.Verify(key); !ok || owner.Name != "key" || !slices.Equal(owner.Scopes, []string{auth.ScopeAll}) {
+		t.Fatalf("the owner's key is %+v, %v", owner, ok)
+	}
+	keys, told, err := auth.OpenStaff(dir, auth.StaffOptions{})
+	if err != nil || told != "" || !holds(keys, key) || holds(keys, key+"x") || holds(keys, "") {
 		t.Fatalf("second start: told %q, %v", told, err)
 	}
+}
+
+func holds(k *auth.StaffKeys, key string) bool {
+	_, ok := k.Verify(key)
+	return ok
 }
 
 func TestKeysAreReadableByTheirOwnerAlone(t *testing.T) {
@@ -87,7 +96,7 @@ func TestADamagedKeyIsRefusedNotReplaced(t *testing.T) {
 	if _, err := auth.OpenSigner(dir); err == nil {
 		t.Error("a damaged token key is taken")
 	}
-	if _, _, err := auth.OpenStaff(dir); err == nil {
+	if _, _, err := auth.OpenStaff(dir, auth.StaffOptions{}); err == nil {
 		t.Error("a damaged staff key is taken")
 	}
 }
@@ -118,6 +127,12 @@ func TestAPrincipalOwnsWhatItsTokenNames(t *testing.T) {
 	}
 	if (auth.Principal{Kind: auth.Bearer}).Owns("") || (auth.Principal{Kind: auth.Staff, ID: "ord_1"}).Owns("ord_1") {
 		t.Error("only the bearer of a named object owns it")
+	}
+	if desk := (auth.Principal{Kind: auth.Staff, ID: "key", Scopes: []string{"desk"}}); !desk.May("desk") || desk.May("de") || desk.May("*") {
+		t.Error("a principal may what its scopes name")
+	}
+	if owner := (auth.Principal{Kind: auth.Staff, ID: "key", Scopes: []string{auth.ScopeAll}}); !owner.May("desk") || (auth.Principal{}).May("desk") {
+		t.Error("* stands for all scopes, nothing for none")
 	}
 	if got := auth.From(auth.With(t.Context(), guest)); got.String() != "bearer:ord_1" {
 		t.Errorf("got %v", got)

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // readOrMake reads a secret, or makes it once and keeps it durably: a crash
@@ -24,21 +25,44 @@ func readOrMake(path string, fresh func() []byte) ([]byte, error) {
 	return made, nil
 }
 
-// keep writes a new file by way of a temporary one, readable by us alone.
+// keep writes a new file; one that is there already is not overwritten.
 func keep(path string, data []byte) error {
+	return write(path, data, os.Link)
+}
+
+// replace writes a file in place of the one that is there.
+func replace(path string, data []byte) error {
+	return write(path, data, os.Rename)
+}
+
+// write makes a whole file, readable by us alone, and lets place put it where it belongs.
+func write(path string, data []byte, place func(from, to string) error) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
+	defer os.Remove(tmp.Name()) // there is none any more after a rename
 	_, err = tmp.Write(data)
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(tmp.Name(), path); err != nil { // refuses to overwrite
+	if err := place(tmp.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// lockDir keeps other processes that lock a folder waiting; the operating system
+// lets go of it when the process ends.
+func lockDir(dir string) (unlock func(), err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return func() { _ = d.Close() }, nil // nothing was written to it
 }
 
 func syncDir(dir string) error {

@@ -7,6 +7,7 @@ package auth
 
 import (
 	"context"
+	"slices"
 	"strings"
 )
 
@@ -27,7 +28,7 @@ type Principal struct {
 	Kind   Kind
 	ID     string
 	Shop   string
-	Scopes []string
+	Scopes []string // of a staff key: what it may do beyond what all staff may
 }
 
 type principalKey struct{}
@@ -55,6 +56,11 @@ func (p Principal) Staff() bool { return p.Kind == Staff }
 
 // Service tells whether another room asks.
 func (p Principal) Service() bool { return p.Kind == Service }
+
+// May tells whether the principal has a scope.
+func (p Principal) May(scope string) bool {
+	return slices.Contains(p.Scopes, scope) || slices.Contains(p.Scopes, ScopeAll)
+}
 
 // String is the principal as the audit log names it: "staff:key", "bearer:ord_…",
 // "anonymous".

@@ -25,6 +25,7 @@ type method struct {
 	handle   grpc.MethodHandler
 	access   kitv1.Access
 	needsKey bool
+	scope    string // that a staff key must have; "" for none
 	observed *observed
 }
 
@@ -46,6 +47,7 @@ func (s *Server) methodsOf(room *resident, desc *grpc.ServiceDesc, impl any) []*
 			handle:   d.Handler,
 			access:   rule.GetAccess(),
 			needsKey: rule.GetIdempotencyKey(),
+			scope:    rule.GetScope(),
 			observed: s.metrics.of(room.name, d.MethodName),
 		})
 	}
@@ -65,10 +67,13 @@ func ruleOf(service, name string) (*kitv1.Rule, error) {
 	if rule.GetAccess() == kitv1.Access_ACCESS_UNSPECIFIED {
 		return nil, errors.New("state who may call it: option (kit.v1.rule) = {access: ACCESS_…}")
 	}
+	if rule.GetScope() != "" && rule.GetAccess() != kitv1.Access_ACCESS_STAFF {
+		return nil, errors.New("only staff keys have scopes: state ACCESS_STAFF with scope, or take the scope away")
+	}
 	return rule, nil
 }
 
-// admit applies the rule: first who may call, then what they must send.
+// admit applies the rule: first who may call, then with what scope, then what they must send.
 func (m *method) admit(c *call) error {
 	switch p := c.principal; m.access {
 	case kitv1.Access_ACCESS_PUBLIC:
@@ -90,6 +95,9 @@ func (m *method) admit(c *call) error {
 		if !p.Service() {
 			return problem.New(problem.Forbidden, "service_only", "Only other services may do this.")
 		}
+	}
+	if m.scope != "" && !c.principal.May(m.scope) {
+		return problem.Newf(problem.Forbidden, "scope_required", "Your key has not the scope %q that this needs.", m.scope).With("scope", m.scope)
 	}
 	return m.checkKey(c)
 }

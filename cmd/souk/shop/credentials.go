@@ -11,6 +11,9 @@ import (
 	"github.com/seed-21071466/souk/kit/rest"
 )
 
+// InsideName is by which audits name the commands that run in the shop's own process; no staff key may have it.
+const InsideName = "console"
+
 // doorman knows who holds a token: staff, the owner of a cart or an order, or the
 // commands that run in this very process.
 type doorman struct {
@@ -24,11 +27,11 @@ func (d *doorman) Authenticate(token string) (auth.Principal, bool) {
 	if objectID, ok := d.signer.Verify(token); ok {
 		return auth.Principal{Kind: auth.Bearer, ID: objectID, Shop: Name}, true
 	}
-	if d.staff.Verify(token) {
-		return auth.Principal{Kind: auth.Staff, ID: "key", Shop: Name}, true
+	if key, ok := d.staff.Verify(token); ok {
+		return auth.Principal{Kind: auth.Staff, ID: key.Name, Shop: Name, Scopes: key.Scopes}, true
 	}
 	if subtle.ConstantTimeCompare([]byte(token), []byte(d.inside)) == 1 {
-		return auth.Principal{Kind: auth.Staff, ID: "console", Shop: Name}, true
+		return auth.Principal{Kind: auth.Staff, ID: InsideName, Shop: Name, Scopes: []string{auth.ScopeAll}}, true
 	}
 	return auth.Principal{}, false
 }

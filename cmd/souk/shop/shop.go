@@ -75,7 +75,7 @@ func (s *Shop) open(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	staff, fresh, err := auth.OpenStaff(o.Dir)
+	staff, fresh, err := auth.OpenStaff(o.Dir, auth.StaffOptions{Log: o.Telemetry.Log})
 	if err != nil {
 		return err
 	}
