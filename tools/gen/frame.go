@@ -13,9 +13,9 @@ func frame() object {
 		"tags":  []any{},
 		"paths": object{},
 		"components": object{
-			"schemas":         object{"Problem": problemSchema()},
+			"schemas":         object{"Problem": problemSchema(), "CSV": csvSchema()},
 			"responses":       object{"Problem": problemResponse()},
-			"parameters":      object{"IdempotencyKey": idempotencyKey()},
+			"parameters":      object{"IdempotencyKey": idempotencyKey(), "Format": format()},
 			"securitySchemes": object{"bearer": bearer()},
 		},
 	}
@@ -71,11 +71,24 @@ func idempotencyKey() object {
 	}
 }
 
+func format() object {
+	return object{
+		"name":        "format",
+		"in":          "query",
+		"description": "csv for the whole list in one file, json for a page of it.",
+		"schema":      object{"type": "string", "enum": []any{"json", "csv"}, "default": "json"},
+	}
+}
+
+func csvSchema() object {
+	return text("RFC 4180 with a header row. A column for each field of a row, \"total.amount\" for the amount in a total; lists and maps are one cell of JSON. A text that a spreadsheet would take for a formula has an apostrophe before it. When the file cannot be made whole the connection is cut.")
+}
+
 func bearer() object {
 	return object{
 		"type":        "http",
 		"scheme":      "bearer",
-		"description": "The token that came with the object (a guest's cart or order), or a staff key.",
+		"description": "The token that came with the object (a guest's cart or order), or a staff key. Some operations need a staff key with a scope: x-souk-scope.",
 	}
 }
 

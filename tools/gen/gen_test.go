@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,29 @@ message Book {
   // The name on the spine.
   string display_name = 1;
 }
+// Asks for a page.
+message ListRequest {
+  // Rows a page.
+  int32 page_size = 1;
+  // The cursor of the page before.
+  string page_token = 2;
+}
+// Asks for a page in some format.
+message FormatRequest {
+  // Rows a page.
+  int32 page_size = 1;
+  // The cursor of the page before.
+  string page_token = 2;
+  // The format.
+  string format = 3;
+}
+// A page.
+message ListResponse {
+  // Rows.
+  repeated Book books = 1;
+  // The cursor of the next page.
+  string next_page_token = 2;
+}
 service Books {
 `
 
@@ -39,6 +63,16 @@ func TestContractsThatStateTooLittleOrTooMuchAreRefused(t *testing.T) {
 			`rpc Get(GetRequest) returns (Book) { option (google.api.http) = {get: "/b"}; option (kit.v1.rule) = {access: ACCESS_PUBLIC}; }
 			 rpc Got(GetRequest) returns (Book) { option (google.api.http) = {get: "/b"}; option (kit.v1.rule) = {access: ACCESS_PUBLIC}; }`,
 			"belongs to two methods",
+		},
+		{
+			"a scope for whom it is no matter",
+			`rpc Get(GetRequest) returns (Book) { option (google.api.http) = {get: "/b"}; option (kit.v1.rule) = {access: ACCESS_OWNER scope: "desk"}; }`,
+			"only staff keys have scopes",
+		},
+		{
+			"a list with a format of its own",
+			`rpc List(FormatRequest) returns (ListResponse) { option (google.api.http) = {get: "/b"}; option (kit.v1.rule) = {access: ACCESS_PUBLIC}; }`,
+			"a field named format",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -58,7 +92,9 @@ func TestAContractBecomesCodeDocumentAndRoutes(t *testing.T) {
 	  // Gets a book.
 	  rpc Get(GetRequest) returns (Book) { option (google.api.http) = {get: "/api/books/{book_id}"}; option (kit.v1.rule) = {access: ACCESS_PUBLIC}; }
 	  // Lends a book.
-	  rpc Lend(GetRequest) returns (Book) { option (google.api.http) = {post: "/api/loans" body: "*"}; option (kit.v1.rule) = {access: ACCESS_STAFF idempotency_key: true}; }
+	  rpc Lend(GetRequest) returns (Book) { option (google.api.http) = {post: "/api/loans" body: "*"}; option (kit.v1.rule) = {access: ACCESS_STAFF idempotency_key: true scope: "loans"}; }
+	  // Lists books.
+	  rpc List(ListRequest) returns (ListResponse) { option (google.api.http) = {get: "/api/books"}; option (kit.v1.rule) = {access: ACCESS_STAFF}; }
 	}`)
 	tools, err := filepath.Abs("..")
 	if err != nil {
@@ -74,13 +110,24 @@ func TestAContractBecomesCodeDocumentAndRoutes(t *testing.T) {
 			t.Errorf("%s was not written", name)
 		}
 	}
-	for _, part := range []string{"The name on the spine.", `"display_name"`, `"/api/books/{book_id}"`, "#/components/parameters/IdempotencyKey", "Lends a book."} {
+	for _, part := range []string{
+		`"text/csv"`, "#/components/parameters/Format", `"x-souk-scope": "loans"`, "scope `loans`", "The name on the spine.", `"display_name"`, `"/api/books/{book_id}"`, "#/components/parameters/IdempotencyKey", "Lends a book.",
+	} {
 		if !strings.Contains(first["gen/openapi.json"], part) {
 			t.Errorf("the document lacks %s", part)
 		}
 	}
 	if !strings.Contains(first["gen/routes.json"], `"rpc": "/souk.books.v1.Books/Lend"`) {
 		t.Errorf("routes: %s", first["gen/routes.json"])
+	}
+	var routes []route
+	if err := json.Unmarshal([]byte(first["gen/routes.json"]), &routes); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range routes {
+		if r.CSV != (r.Path == "/api/books") || (r.Scope == "loans") != (r.Path == "/api/loans") {
+			t.Errorf("route %+v", r)
+		}
 	}
 	wantCurrent(t, root, tools, first)
 }

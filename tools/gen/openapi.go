@@ -129,8 +129,36 @@ func describe(op object, r route) {
 		op["security"] = []any{object{"bearer": []any{}}}
 	}
 	if r.IdempotencyKey {
-		params, _ := op["parameters"].([]any)
-		op["parameters"] = slices.Concat(params, []any{object{"$ref": "#/components/parameters/IdempotencyKey"}})
+		addParameter(op, "IdempotencyKey")
+	}
+	if r.Scope != "" {
+		op["x-souk-scope"] = r.Scope
+		addText(op, "Needs a staff key with the scope `"+r.Scope+"`; without it the answer is 403 `scope_required`.")
+	}
+	if r.CSV {
+		addParameter(op, "Format")
+		addCSV(responses)
+		addText(op, "As CSV, asked for by `format=csv` or `Accept: text/csv`, it is the whole list from `page_token` on, in one file.")
+	}
+}
+
+func addParameter(op object, name string) {
+	params, _ := op["parameters"].([]any)
+	op["parameters"] = slices.Concat(params, []any{object{"$ref": "#/components/parameters/" + name}})
+}
+
+func addText(op object, text string) {
+	before, _ := op["description"].(string)
+	op["description"] = strings.TrimSpace(before + "\n\n" + text)
+}
+
+// addCSV adds the second form of a list to every answer that has the first.
+func addCSV(responses object) {
+	for _, r := range responses {
+		response, _ := r.(object)
+		if content := sub(response, "content"); content["application/json"] != nil {
+			content["text/csv"] = object{"schema": object{"$ref": "#/components/schemas/CSV"}}
+		}
 	}
 }
 

@@ -21,12 +21,15 @@ type route struct {
 	RPC            string `json:"rpc"`             // "/souk.orders.v1.Orders/Get"
 	Access         string `json:"access"`          // "public", "owner", "staff"
 	IdempotencyKey bool   `json:"idempotency_key"` // the header is required
+	Scope          string `json:"scope,omitempty"` // that a staff key must have
+	CSV            bool   `json:"csv,omitempty"`   // a list, which is served as CSV, too
 }
 
 // rule is kit.v1.rule as a method states it.
 type rule struct {
 	access         string
 	idempotencyKey bool
+	scope          string
 }
 
 // routes reads the table from the contracts and refuses what no room may
@@ -71,6 +74,9 @@ func (c *contracts) routesOf(m protoreflect.MethodDescriptor) ([]route, error) {
 	if rule.access == "" || rule.access == "unspecified" {
 		return nil, fmt.Errorf("%s: state who may call it: option (kit.v1.rule) = {access: ACCESS_…}", rpc)
 	}
+	if rule.scope != "" && rule.access != "staff" {
+		return nil, fmt.Errorf("%s: only staff keys have scopes: state ACCESS_STAFF with scope %q, or take it away", rpc, rule.scope)
+	}
 	http, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
 	if http == nil {
 		return nil, nil
@@ -81,9 +87,25 @@ func (c *contracts) routesOf(m protoreflect.MethodDescriptor) ([]route, error) {
 	var routes []route
 	for _, h := range append([]*annotations.HttpRule{http}, http.AdditionalBindings...) {
 		method, path := address(h)
-		routes = append(routes, route{method, path, room(m.ParentFile().Package()), rpc, rule.access, rule.idempotencyKey})
+		csv := method == "GET" && list(m)
+		if csv && m.Input().Fields().ByName("format") != nil {
+			return nil, fmt.Errorf("%s: a list cannot have a field named format: kit/rest reads the query parameter of that name", rpc)
+		}
+		routes = append(routes, route{method, path, room(m.ParentFile().Package()), rpc, rule.access, rule.idempotencyKey, rule.scope, csv})
 	}
 	return routes, nil
+}
+
+// list tells whether a method is a list, as kit/rest finds it: page_size and page_token in its request, one repeated
+// message and next_page_token in its answer.
+func list(m protoreflect.MethodDescriptor) bool {
+	in, out, rows := m.Input().Fields(), m.Output().Fields(), 0
+	for i := range out.Len() {
+		if f := out.Get(i); f.IsList() && f.Message() != nil {
+			rows++
+		}
+	}
+	return rows == 1 && in.ByName("page_size") != nil && in.ByName("page_token") != nil && out.ByName("next_page_token") != nil
 }
 
 // rule reads kit.v1.rule through descriptors only: the Go type of it is
@@ -112,6 +134,7 @@ func (c *contracts) rule(m protoreflect.MethodDescriptor) (rule, error) {
 	return rule{
 		access:         strings.ToLower(strings.TrimPrefix(string(value.Name()), "ACCESS_")),
 		idempotencyKey: msg.Get(fields.ByName("idempotency_key")).Bool(),
+		scope:          msg.Get(fields.ByName("scope")).String(),
 	}, nil
 }
 
