@@ -1,0 +1,74 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/seed-21071466/souk/services/notifications/app"
+	"github.com/seed-21071466/souk/services/notifications/notice"
+)
+
+// Files writes each mail to a file <id>.eml, which mail programs open. It is for shops without a mail server: the files
+// hold names and mail addresses, which an erasure does not reach.
+type Files struct {
+	dir    string
+	writer *Writer
+}
+
+// NewFiles writes into a folder, which it makes for its owner's eyes alone when it writes for the first time.
+func NewFiles(dir string, w *Writer) *Files { return &Files{dir, w} }
+
+// Send writes the files, each whole or not at all.
+func (f *Files) Send(ctx context.Context, mails []app.Envelope) []notice.Outcome {
+	outcomes := make([]notice.Outcome, len(mails))
+	for i, e := range mails {
+		if ctx.Err() != nil {
+			outcomes[i] = notice.Outcome{Untried: true, Why: whyInterrupted}
+			continue
+		}
+		outcomes[i] = f.send(e)
+	}
+	return outcomes
+}
+
+func (f *Files) send(e app.Envelope) notice.Outcome {
+	m, err := f.writer.Write(e)
+	if err != nil {
+		return notice.Outcome{Final: true, Why: err.Error()}
+	}
+	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+		return unwritten(err)
+	}
+	path := f.path(e.Mail.ID)
+	fresh, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return unwritten(err)
+	}
+	_, err = m.WriteTo(fresh)
+	if err = errors.Join(err, fresh.Close()); err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		return unwritten(err)
+	}
+	return notice.Outcome{Sent: true}
+}
+
+func unwritten(err error) notice.Outcome {
+	return notice.Outcome{Why: "the file could not be written: " + err.Error()}
+}
+
+// Forget destroys the files of mails.
+func (f *Files) Forget(ids []string) error {
+	for _, id := range ids {
+		if err := os.Remove(f.path(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("forget %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+func (f *Files) path(id string) string { return filepath.Join(f.dir, id+".eml") }
