@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/problem"
 )
 
@@ -113,7 +114,7 @@ func checkLines(sorted []Line) error {
 		switch {
 		case l.Number <= last:
 			return fmt.Errorf("line %d comes after line %d: numbers begin with 1 and each is used once", l.Number, last)
-		case l.SKU == "" || l.Quantity < 1 || l.Dispatched != 0:
+		case !id.Valid(l.SKU) || l.Quantity < 1 || l.Dispatched != 0:
 			return fmt.Errorf("line %d is %d pieces of %q", l.Number, l.Quantity, l.SKU)
 		}
 		last = l.Number

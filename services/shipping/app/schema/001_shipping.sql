@@ -13,7 +13,7 @@ CREATE TABLE shipments (
   subject_id TEXT    NOT NULL, -- '' until it opens
   state      TEXT    NOT NULL, -- open, partly_dispatched, dispatched, stopped
   opened_at  INTEGER NOT NULL, -- microseconds since 1970, UTC; 0 until it opens
-  doc        TEXT    NOT NULL, -- JSON: a list a column of its lines, and its parcels
+  doc        TEXT    NOT NULL, -- JSON: lines and parcels
   PRIMARY KEY (shop, order_id)
 );
 CREATE INDEX shipments_by_state ON shipments (shop, state, order_id);
