@@ -27,6 +27,7 @@ type commands struct {
 	Verify verify.Cmd `cmd:"" help:"Check the books of a shop."`
 	Runs   runs.Cmd   `cmd:"" help:"See and resolve saga runs and letters that need somebody."`
 	Trace  trace.Cmd  `cmd:"" help:"Draw the tree of one request."`
+	Keys   keysCmd    `cmd:"" help:"See, make and take away the staff's keys."`
 	Config configCmd  `cmd:"" help:"Print every setting, its value and whence it comes."`
 }
 
