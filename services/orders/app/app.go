@@ -192,7 +192,7 @@ func (a *App) decide(tx sqlstore.Tx, k known, meta eventlog.Meta, d decision) (o
 	}
 	tx.AfterCommit(func() {
 		a.recent.put(o, k.placed)
-		if before != o.Status && o.Decided() {
+		if before != o.Status && o.Decided() && o.Status != order.Canceling {
 			a.waiters.wake(o)
 		}
 	})

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-21071466/souk/services/orders/order"
 )
 
-// aftersale is what the other rooms keep of confirmed orders.
-type aftersale struct {
+// afterSale is what the other rooms keep of confirmed orders.
+type afterSale struct {
 	wallet   int64             // of the one customer
 	credits  map[string]string // by order: "held", "released", "tombstone"
 	stops    map[string][]order.Piece
@@ -29,14 +29,14 @@ type move struct {
 	times   int // how often the provider moved it
 }
 
-func newAftersale() aftersale {
-	return aftersale{
+func newAftersale() afterSale {
+	return afterSale{
 		credits: map[string]string{}, stops: map[string][]order.Piece{}, parcels: map[string][]order.Piece{}, released: map[string]int32{},
 		captured: map[string]move{}, refunds: map[string]move{}, refuse: map[string]int{}, silent: map[string]int{},
 	}
 }
 
-func (a *aftersale) taken(orderID string) (sum int64) {
+func (a *afterSale) taken(orderID string) (sum int64) {
 	for _, m := range a.captured {
 		if m.orderID == orderID {
 			sum += m.amount
@@ -45,7 +45,7 @@ func (a *aftersale) taken(orderID string) (sum int64) {
 	return sum
 }
 
-func (a *aftersale) givenBack(orderID string) (sum int64) {
+func (a *afterSale) givenBack(orderID string) (sum int64) {
 	for _, m := range a.refunds {
 		if m.orderID == orderID {
 			sum += m.amount

@@ -31,7 +31,7 @@ type world struct {
 	holds    map[string]string
 	payments map[string]*payment
 	cartErr  error
-	aftersale
+	afterSale
 }
 
 // payment is the intent of one order.
@@ -44,7 +44,7 @@ func newWorld() *world {
 	return &world{
 		before: map[string]func(){}, after: map[string]func(){}, hang: map[string]bool{}, away: map[string]int{},
 		carts: map[string]app.Cart{}, left: map[string]int32{"85123A": 100}, holds: map[string]string{}, payments: map[string]*payment{},
-		aftersale: newAftersale(),
+		afterSale: newAftersale(),
 	}
 }
 

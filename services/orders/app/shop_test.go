@@ -252,9 +252,13 @@ func (s *shop) run(orderID string) (saga.Run, []saga.Audit) {
 func (s *shop) hear(orderID string, facts ...order.Event) {
 	s.Helper()
 	for _, f := range facts {
-		s.must(s.store.Update(context.Background(), func(tx sqlstore.Tx) error {
-			return s.app.Hear(tx, orderID, eventlog.Meta{Shop: "shop", Actor: "service:payments", Causation: "payments/7"}, f)
-		}))
+		s.must(s.store.Update(context.Background(), s.hearing(orderID, f)))
+	}
+}
+
+func (s *shop) hearing(orderID string, f order.Event) func(sqlstore.Tx) error {
+	return func(tx sqlstore.Tx) error {
+		return s.app.Hear(tx, orderID, eventlog.Meta{Shop: "shop", Actor: "service:payments", Causation: "payments/7"}, f)
 	}
 }
 

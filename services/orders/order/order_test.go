@@ -38,7 +38,7 @@ func names(events []order.Event) string {
 }
 
 // tell folds facts one after the other, as the log would hold them.
-func tell(t testing.TB, o *order.Order, now time.Time, facts ...order.Event) (all []order.Event) {
+func tell(t failer, o *order.Order, now time.Time, facts ...order.Event) (all []order.Event) {
 	t.Helper()
 	for _, fact := range facts {
 		events, err := o.Hear(fact, now)
