@@ -17,14 +17,14 @@ import (
 )
 
 type importCmd struct {
-	Catalog importCatalogCmd `cmd:"" help:"Import products with prices and stock from CSV or JSON Lines; run twice it changes nothing."`
+	Catalog importCatalogCmd `cmd:"" help:"Import products with prices and stock from CSV or JSON Lines, or the products of invoice lines; run twice it changes nothing."`
 }
 
 type importCatalogCmd struct {
 	client.Target `embed:""`
 
-	File       string `arg:"" help:"The file: CSV with a header row, or a JSON object a line." type:"existingfile"`
-	Format     string `help:"csv or jsonl; by the file's name when not given." enum:",csv,jsonl" default:""`
+	File       string `arg:"" help:"The file: CSV with a header row, or a JSON object a line; .zst too." type:"existingfile"`
+	Format     string `help:"csv, jsonl, or invoices (lines of UCI's Online Retail); by the file when not given." enum:",csv,jsonl,invoices" default:""`
 	Channel    string `help:"The sales channel whose prices they are." default:"web"`
 	Quarantine string `help:"Where refused rows go; FILE.rejected.jsonl when not given." type:"path" placeholder:"PATH"`
 	Strict     bool   `help:"Exit with 1 when a row was refused."`

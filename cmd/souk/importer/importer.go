@@ -8,6 +8,9 @@
 //
 // Every call may be made twice: a second run of the same file changes nothing,
 // and a run that was cut off is repeated from the start.
+//
+// A file of invoice lines (package retail) is read twice: first to learn what it
+// sells, then for the lines that sell no product, which are quarantined.
 package importer
 
 import (
@@ -23,6 +26,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-21071466/souk/cmd/souk/retail"
 	"github.com/seed-21071466/souk/kit/id"
 )
 
@@ -41,15 +45,16 @@ type Format string
 
 // The formats.
 const (
-	CSV       Format = "csv"   // a header row, then a row a SKU
-	JSONLines Format = "jsonl" // a product document, or a flat object with the columns of CSV, a line
+	CSV       Format = "csv"      // a header row, then a row a SKU
+	JSONLines Format = "jsonl"    // a product document, or a flat object with the columns of CSV, a line
+	Invoices  Format = "invoices" // lines of invoices with a header row: a product a stock code, without stock
 )
 
-// Source is what is read.
+// Source is what is read; it may be compressed by zstd.
 type Source struct {
-	Name   string // for people, and for the format when Options names none
-	Reader io.Reader
-	Size   int64 // bytes; 0 when it is not known, and nobody can say how long it takes
+	Name   string    // for people, and for the format when Options names none
+	Reader io.Reader // lines of invoices are read twice, so theirs must be an io.Seeker
+	Size   int64     // bytes; 0 when it is not known, and nobody can say how long it takes
 }
 
 // Options of an import; the zero value works.
@@ -108,8 +113,7 @@ type run struct {
 // import came that an error ended; rows that are refused are no error.
 func Import(ctx context.Context, src Source, shop *Shop, o Options) (Summary, error) {
 	began := time.Now()
-	in := newWindow(src.Reader)
-	rows, notes, err := open(in, src.Name, o.Format)
+	rows, notes, taken, err := src.open(o.Format)
 	if err != nil {
 		return Summary{}, fmt.Errorf("import %s: %w", src.Name, err)
 	}
@@ -120,11 +124,14 @@ func Import(ctx context.Context, src Source, shop *Shop, o Options) (Summary, er
 	}
 	r.summary.Notes = notes
 	err = r.prepare(ctx)
+	if lines, ok := rows.(*invoiceRows); ok && err == nil {
+		err = lines.survey(src.Reader, retail.Digits(r.currency))
+	}
 	if err == nil {
-		err = r.all(ctx, rows, in)
+		err = r.all(ctx, rows, taken)
 	}
 	r.summary.Elapsed = time.Since(began)
-	r.progress.end(r.summary, in.taken())
+	r.progress.end(r.summary, taken())
 	if err != nil {
 		return r.summary, fmt.Errorf("import %s: %w", src.Name, err)
 	}
@@ -147,7 +154,7 @@ type rows interface {
 }
 
 // all makes batches and hands them on; while all senders are busy it waits.
-func (r *run) all(ctx context.Context, from rows, in *window) error {
+func (r *run) all(ctx context.Context, from rows, taken func() int64) error {
 	senders, sending := errgroup.WithContext(ctx)
 	senders.SetLimit(Parallel)
 	for sending.Err() == nil {
@@ -158,12 +165,12 @@ func (r *run) all(ctx context.Context, from rows, in *window) error {
 			}
 			return err
 		}
-		taken := in.taken()
+		far := taken()
 		senders.Go(func() error {
 			if err := r.send(sending, batch); err != nil {
 				return err
 			}
-			r.note(len(batch), taken)
+			r.note(batch, far)
 			return nil
 		})
 		if last {
@@ -221,9 +228,11 @@ func (r *run) check(next *row) {
 }
 
 // note counts a batch that is done.
-func (r *run) note(rows int, taken int64) {
+func (r *run) note(batch []row, taken int64) {
 	r.mu.Lock()
-	r.summary.Rows += rows
+	for i := range batch {
+		r.summary.Rows += max(batch[i].lines, 1)
+	}
 	so := r.summary
 	r.mu.Unlock()
 	r.progress.tell(so, taken)

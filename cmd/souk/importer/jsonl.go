@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/seed-21071466/souk/cmd/souk/retail"
 )
 
 // open finds out how a source is written and reads its header, if it has one.
@@ -18,19 +20,24 @@ func open(in *window, name string, format Format) (rows, []string, error) {
 	}
 	if format == "" {
 		format = formatOf(name, in.bytes())
+		if n, _, err := in.lineEnd(); format == CSV && err == nil && retail.IsHeader(bytes.TrimSpace(in.bytes()[:n])) {
+			format = Invoices
+		}
 	}
 	switch format {
+	case Invoices:
+		return &invoiceRows{}, nil, nil
 	case JSONLines:
 		return &jsonRows{in}, nil, nil
 	case CSV:
 		return openCSV(in)
 	}
-	return nil, nil, fmt.Errorf("the format %q is unknown: it is csv or jsonl", format)
+	return nil, nil, fmt.Errorf("the format %q is unknown: it is csv, jsonl or invoices", format)
 }
 
 // formatOf goes by the name's ending, else by the first byte.
 func formatOf(name string, begins []byte) Format {
-	switch strings.ToLower(filepath.Ext(name)) {
+	switch strings.ToLower(filepath.Ext(strings.TrimSuffix(name, ".zst"))) {
 	case ".jsonl", ".ndjson", ".json":
 		return JSONLines
 	case ".csv", ".tsv":

@@ -11,6 +11,7 @@ const rawMax = 4 << 10
 // row is one row of the file on its way to the shop.
 type row struct {
 	line     int
+	lines    int    // of the file that it stands for, when they are more than one
 	size     int    // bytes in the file
 	raw      string // at most rawMax of them
 	product  document
