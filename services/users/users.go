@@ -1,14 +1,17 @@
 // Package users is the door of the people: the only room that keeps names, mail
 // addresses and postal addresses. All others keep ids.
 //
-//	PutContact ──▶ subject (name, mail) ──┬──▶ EraseUser ──▶ erased (its id alone)
-//	               └ address rows, added, ┘
-//	                 never changed
+//	PutContact (a guest) ──┬─▶ subject (name, mail, country) ──┬──▶ EraseUser ──▶ erased (its id alone)
+//	PutUser (the staff)  ──┘   └ address rows, added, ─────────┘
+//	                             never changed
+//
+// A subject is a guest, whose id the room makes, or a customer of the shop, whose id the staff brings.
 //
 // Invariants, each a rule of Findings: an address row stays as it was written,
-// belongs to a living subject and, like the subject, is gone once erased. An
-// erased id is never given life again. The room says no events, and no error or
-// log line of it carries more than ids.
+// belongs to a living subject and, like the subject, is gone once erased; the
+// address that a subject has now is one of its own. An erased id is never given
+// life again. The room says no events, and no error or log line of it carries
+// more than ids.
 //
 // What is deleted or replaced is overwritten with zeros (SQLite's secure_delete),
 // so that an erased person is gone from the database file at the next

@@ -276,7 +276,8 @@ func TestFindingsNameAPlantedViolation(t *testing.T) {
 	cases := []struct{ name, sql, rule string }{
 		{"an address that was changed", `UPDATE addresses SET city = 'Elsewhere'`, "address_never_changes"},
 		{"an address of nobody", `DELETE FROM subjects`, "address_has_subject"},
-		{"a subject without mail", `UPDATE subjects SET email = ''`, "subject_has_mail"},
+		{"an address that is nobody's now", `UPDATE subjects SET address_id = 'adr_other'`, "subject_has_its_address"},
+		{"a subject in another country than its address", `UPDATE subjects SET country = 'FR'`, "subject_has_its_address"},
 		{"an erasure that left a row", `INSERT INTO erased SELECT shop, id, 0 FROM subjects`, "erased_subject_is_gone"},
 	}
 	for _, c := range cases {

@@ -55,6 +55,13 @@ type Subject struct {
 	Email string
 }
 
+// Card is how to reach a subject now.
+type Card struct {
+	Subject
+	Address string // the id of the address row that was given last, "" for none
+	Country string // its country, or the one that was given without an address
+}
+
 // PutContact keeps a contact: of a new subject when none is named or when the id is a fresh one of the caller's, so that
 // a call heard twice makes one person. An address that the subject has already keeps its row.
 func (u *Users) PutContact(ctx context.Context, subject string, c contact.Contact) (known Known, err error) {
@@ -76,37 +83,46 @@ func (u *Users) PutContact(ctx context.Context, subject string, c contact.Contac
 }
 
 func (u *Users) put(tx sqlstore.Tx, subject string, c contact.Contact) (Known, error) {
-	if err := u.putSubject(tx, Subject{ID: subject, Name: c.Address.Name, Email: c.Email}); err != nil {
+	old, known, err := u.living(tx, subject)
+	if err != nil {
 		return Known{}, err
 	}
-	address, err := u.putAddress(tx, subject, c.Address)
-	return Known{Subject: subject, Address: address, Country: c.Address.Country}, err
+	card := Card{Subject: Subject{ID: subject, Name: c.Address.Name, Email: c.Email}, Country: c.Address.Country}
+	if old.Name != "" {
+		card.Name = old.Name
+	}
+	if card.Address, err = u.putAddress(tx, subject, c.Address); err != nil {
+		return Known{}, err
+	}
+	return card.known(), u.save(tx, card, old, known)
 }
 
-// putSubject makes a subject, or gives a known one its newest mail address and a name if it had none.
-func (u *Users) putSubject(tx sqlstore.Tx, s Subject) error {
-	gone, err := isErased(tx, s.ID)
-	if err != nil {
-		return err
+// living reads a subject that may not be known yet, and refuses one that was erased.
+func (u *Users) living(tx sqlstore.Tx, subject string) (old Card, known bool, err error) {
+	if gone, err := isErased(tx, subject); err != nil {
+		return old, false, err
+	} else if gone {
+		return old, false, notFound("user")
 	}
-	if gone {
-		return notFound("user")
-	}
-	old, err := selectSubject(tx, s.ID)
+	old, err = selectCard(tx, subject)
 	if errors.Is(err, sqlstore.ErrNoRows) {
-		return insertSubject(tx, u.Shop, s, u.Clock.Now())
+		return Card{}, false, nil
 	}
-	if err != nil {
-		return err
-	}
-	if old.Name != "" {
-		s.Name = old.Name
-	}
-	if s == old {
+	return old, true, err
+}
+
+// save makes a subject or changes a known one.
+func (u *Users) save(tx sqlstore.Tx, c, old Card, known bool) error {
+	switch {
+	case !known:
+		return insertSubject(tx, u.Shop, c, u.Clock.Now())
+	case c == old:
 		return nil
 	}
-	return updateSubject(tx, s)
+	return updateSubject(tx, c)
 }
+
+func (c Card) known() Known { return Known{Subject: c.ID, Address: c.Address, Country: c.Country} }
 
 func (u *Users) putAddress(tx sqlstore.Tx, subject string, a contact.Address) (string, error) {
 	rows, err := selectAddresses(tx, subject)
@@ -143,14 +159,8 @@ func (u *Users) Get(ctx context.Context, p auth.Principal, subject string) (s Su
 	if !p.Staff() && !p.Owns(subject) && (p.Kind != auth.Customer || p.ID != subject) {
 		return Subject{}, notFound("user")
 	}
-	err = u.Store.View(ctx, func(tx sqlstore.Tx) error {
-		s, err = selectSubject(tx, subject)
-		return err
-	})
-	if errors.Is(err, sqlstore.ErrNoRows) {
-		return s, notFound("user")
-	}
-	return s, err
+	card, err := u.Contact(ctx, subject)
+	return card.Subject, err
 }
 
 // Erase destroys a subject's name, mail and addresses; only the id is remembered, as erased. It tells how many address
@@ -167,7 +177,7 @@ func (u *Users) erase(tx sqlstore.Tx, p auth.Principal, subject string) (int64, 
 	if gone, err := isErased(tx, subject); err != nil || gone {
 		return 0, err
 	}
-	if _, err := selectSubject(tx, subject); errors.Is(err, sqlstore.ErrNoRows) {
+	if _, err := selectCard(tx, subject); errors.Is(err, sqlstore.ErrNoRows) {
 		return 0, notFound("user")
 	} else if err != nil {
 		return 0, err

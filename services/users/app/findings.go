@@ -36,7 +36,11 @@ var rules = []rule{
 		"address_has_subject", `SELECT a.id FROM addresses a LEFT JOIN subjects s ON s.id = a.subject_id WHERE s.id IS NULL`,
 		"an address of nobody; no erasure would reach it",
 	},
-	{"subject_has_mail", `SELECT id FROM subjects WHERE email = ''`, "a subject without a mail address"},
+	{
+		"subject_has_its_address", `SELECT s.id FROM subjects s LEFT JOIN addresses a
+		ON a.id = s.address_id AND a.subject_id = s.id AND a.country = s.country WHERE s.address_id <> '' AND a.id IS NULL`,
+		"its address is not here, is somebody else's or is in another country",
+	},
 	{
 		"erased_subject_is_gone", `SELECT e.subject_id FROM erased e JOIN subjects s ON s.id = e.subject_id`,
 		"was erased, and has a row",

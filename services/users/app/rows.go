@@ -22,19 +22,44 @@ func digestOf(subject string, a contact.Address) string {
 	return hex.EncodeToString(digest[:])
 }
 
-func insertSubject(tx sqlstore.Tx, shop string, s Subject, now time.Time) error {
-	_, err := tx.Exec(`INSERT INTO subjects (shop, id, name, email, made_at) VALUES (?, ?, ?, ?, ?)`, shop, s.ID, s.Name, s.Email, now)
-	return about("make", "subject", s.ID, err)
+func insertSubject(tx sqlstore.Tx, shop string, c Card, now time.Time) error {
+	_, err := tx.Exec(`INSERT INTO subjects (shop, id, name, email, address_id, country, made_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		shop, c.ID, c.Name, c.Email, c.Address, c.Country, now)
+	return about("make", "subject", c.ID, err)
 }
 
-func selectSubject(tx sqlstore.Tx, id string) (s Subject, err error) {
-	err = tx.QueryRow(`SELECT id, name, email FROM subjects WHERE id = ?`, id).Scan(&s.ID, &s.Name, &s.Email)
-	return s, about("read", "subject", id, err)
+func selectCard(tx sqlstore.Tx, id string) (c Card, err error) {
+	err = tx.QueryRow(`SELECT id, name, email, address_id, country FROM subjects WHERE id = ?`, id).
+		Scan(&c.ID, &c.Name, &c.Email, &c.Address, &c.Country)
+	return c, about("read", "subject", id, err)
 }
 
-func updateSubject(tx sqlstore.Tx, s Subject) error {
-	_, err := tx.Exec(`UPDATE subjects SET name = ?, email = ? WHERE id = ?`, s.Name, s.Email, s.ID)
-	return about("change", "subject", s.ID, err)
+func updateSubject(tx sqlstore.Tx, c Card) error {
+	_, err := tx.Exec(`UPDATE subjects SET name = ?, email = ?, address_id = ?, country = ? WHERE id = ?`,
+		c.Name, c.Email, c.Address, c.Country, c.ID)
+	return about("change", "subject", c.ID, err)
+}
+
+// selectSubjects reads subjects behind an id, all or those with a mail address.
+func selectSubjects(tx sqlstore.Tx, shop, email, after string, limit int) (page []Subject, err error) {
+	query, args := `SELECT id, name, email FROM subjects WHERE shop = ? AND id > ? ORDER BY id LIMIT ?`, []any{shop, after, limit}
+	if email != "" {
+		query = `SELECT id, name, email FROM subjects WHERE shop = ? AND lower(email) = lower(?) AND id > ? ORDER BY id LIMIT ?`
+		args = []any{shop, email, after, limit}
+	}
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, about("list after", "subject", after, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var s Subject
+		if err := rows.Scan(&s.ID, &s.Name, &s.Email); err != nil {
+			return nil, about("list after", "subject", after, err)
+		}
+		page = append(page, s)
+	}
+	return page, about("list after", "subject", after, rows.Err())
 }
 
 func insertAddress(tx sqlstore.Tx, shop string, row addressRow, now time.Time) error {

@@ -41,7 +41,10 @@ type Address struct {
 
 // Tidy is the contact without blanks around its fields, without empty lines and with the country in capitals.
 func (c Contact) Tidy() Contact {
-	a := c.Address
+	return Contact{Email: strings.TrimSpace(c.Email), Address: c.Address.tidy()}
+}
+
+func (a Address) tidy() Address {
 	tidy := Address{
 		Name: strings.TrimSpace(a.Name), City: strings.TrimSpace(a.City), Region: strings.TrimSpace(a.Region),
 		PostalCode: strings.TrimSpace(a.PostalCode), Phone: strings.TrimSpace(a.Phone),
@@ -52,35 +55,15 @@ func (c Contact) Tidy() Contact {
 			tidy.Lines = append(tidy.Lines, line)
 		}
 	}
-	return Contact{Email: strings.TrimSpace(c.Email), Address: tidy}
+	return tidy
 }
 
 // Check refuses a tidy contact that is of no use, naming every field at fault as the client wrote it.
 func (c Contact) Check() error {
 	var found faults
-	if !isEmail(c.Email) || !printable(c.Email) {
-		found.add("email", "invalid", "must be a mail address such as name@example.com, at most 254 characters")
-	}
-	a := c.Address
-	found.text("address.name", a.Name, 1, LineMax)
-	if len(a.Lines) < 1 || len(a.Lines) > LinesMax {
-		found.add("address.lines", "out_of_range", fmt.Sprintf("send 1 to %d lines", LinesMax))
-	} else {
-		for i, line := range a.Lines {
-			found.text(fmt.Sprintf("address.lines[%d]", i), line, 1, LineMax)
-		}
-	}
-	found.text("address.city", a.City, 1, TownMax)
-	found.text("address.region", a.Region, 0, TownMax)
-	found.text("address.postal_code", a.PostalCode, 0, PostalMax)
-	if !isCountry(a.Country) {
-		found.add("address.country", "invalid", `must be an ISO 3166-1 alpha-2 code such as "GB"`)
-	}
-	found.text("address.phone", a.Phone, 0, PhoneMax)
-	if found.refusal == nil {
-		return nil
-	}
-	return found.refusal
+	found.email(c.Email)
+	found.address(&c.Address)
+	return found.error()
 }
 
 // Digest is the same for two addresses of one subject exactly when every field is. It is bound to the subject, so that
@@ -97,6 +80,41 @@ func (a Address) Digest(subject string) [sha256.Size]byte {
 
 // faults gathers what is wrong, so that a form can show all of it at once.
 type faults struct{ refusal *problem.Error }
+
+// countryHelp says what a country is.
+const countryHelp = `must be an ISO 3166-1 alpha-2 code such as "GB"`
+
+func (f *faults) email(email string) {
+	if !isEmail(email) || !printable(email) {
+		f.add("email", "invalid", "must be a mail address such as name@example.com, at most 254 characters")
+	}
+}
+
+func (f *faults) address(a *Address) {
+	f.text("address.name", a.Name, 1, LineMax)
+	if len(a.Lines) < 1 || len(a.Lines) > LinesMax {
+		f.add("address.lines", "out_of_range", fmt.Sprintf("send 1 to %d lines", LinesMax))
+	} else {
+		for i, line := range a.Lines {
+			f.text(fmt.Sprintf("address.lines[%d]", i), line, 1, LineMax)
+		}
+	}
+	f.text("address.city", a.City, 1, TownMax)
+	f.text("address.region", a.Region, 0, TownMax)
+	f.text("address.postal_code", a.PostalCode, 0, PostalMax)
+	if !isCountry(a.Country) {
+		f.add("address.country", "invalid", countryHelp)
+	}
+	f.text("address.phone", a.Phone, 0, PhoneMax)
+}
+
+// error is the refusal of all that is wrong, nil when nothing is.
+func (f *faults) error() error {
+	if f.refusal == nil {
+		return nil
+	}
+	return f.refusal
+}
 
 func (f *faults) add(field, code, message string) {
 	if f.refusal == nil {

@@ -33,18 +33,66 @@ func (s *Server) Serve(ctx context.Context, r grpc.ServiceRegistrar, mux *rest.M
 
 // PutContact records who and where.
 func (s *Server) PutContact(ctx context.Context, req *usersv1.PutContactRequest) (*usersv1.Contact, error) {
-	a := req.Address
-	if a == nil {
+	if req.Address == nil {
 		return nil, problem.Field("address", "required", "is missing")
 	}
-	known, err := s.Users.PutContact(ctx, req.SubjectId, contact.Contact{Email: req.Email, Address: contact.Address{
-		Name: a.Name, Lines: a.Lines, City: a.City, Region: a.Region, PostalCode: a.PostalCode, Country: a.Country, Phone: a.Phone,
-	}})
+	known, err := s.Users.PutContact(ctx, req.SubjectId, contact.Contact{Email: req.Email, Address: *readAddress(req.Address)})
 	if err != nil {
 		return nil, err
 	}
-	return &usersv1.Contact{SubjectId: known.Subject, AddressId: known.Address, Country: known.Country}, nil
+	return told(known), nil
 }
+
+// PutUser makes a customer, or changes one.
+func (s *Server) PutUser(ctx context.Context, req *usersv1.PutUserRequest) (*usersv1.Contact, error) {
+	known, err := s.Users.PutUser(ctx, req.Id, contact.Customer{
+		Name: req.Name, Email: req.Email, Address: readAddress(req.Address), Country: req.Country,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return told(known), nil
+}
+
+// ListUsers lists subjects by id.
+func (s *Server) ListUsers(ctx context.Context, req *usersv1.ListUsersRequest) (*usersv1.ListUsersResponse, error) {
+	page, next, err := s.Users.List(ctx, req.Email, int(req.PageSize), req.PageToken)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*usersv1.User, len(page))
+	for i, subject := range page {
+		list[i] = user(subject)
+	}
+	return &usersv1.ListUsersResponse{Users: list, NextPageToken: next}, nil
+}
+
+// GetContact reads how to reach a subject now.
+func (s *Server) GetContact(ctx context.Context, req *usersv1.GetContactRequest) (*usersv1.ContactCard, error) {
+	card, err := s.Users.Contact(ctx, req.SubjectId)
+	if err != nil {
+		return nil, err
+	}
+	return &usersv1.ContactCard{
+		SubjectId: card.ID, Name: card.Name, Email: card.Email, AddressId: card.Address, Country: card.Country,
+	}, nil
+}
+
+// readAddress is nil when there is none.
+func readAddress(a *typev1.Address) *contact.Address {
+	if a == nil {
+		return nil
+	}
+	return &contact.Address{
+		Name: a.Name, Lines: a.Lines, City: a.City, Region: a.Region, PostalCode: a.PostalCode, Country: a.Country, Phone: a.Phone,
+	}
+}
+
+func told(known app.Known) *usersv1.Contact {
+	return &usersv1.Contact{SubjectId: known.Subject, AddressId: known.Address, Country: known.Country}
+}
+
+func user(s app.Subject) *usersv1.User { return &usersv1.User{Id: s.ID, Name: s.Name, Email: s.Email} }
 
 // GetAddress reads one address row.
 func (s *Server) GetAddress(ctx context.Context, req *usersv1.GetAddressRequest) (*typev1.Address, error) {
@@ -63,7 +111,7 @@ func (s *Server) GetUser(ctx context.Context, req *usersv1.GetUserRequest) (*use
 	if err != nil {
 		return nil, err
 	}
-	return &usersv1.User{Id: subject.ID, Name: subject.Name, Email: subject.Email}, nil
+	return user(subject), nil
 }
 
 // EraseUser destroys a subject's name, mail and addresses.

@@ -1,11 +1,14 @@
 -- The people behind carts and orders.
 CREATE TABLE subjects (
-	shop    TEXT   NOT NULL,
-	id      TEXT   PRIMARY KEY,
-	name    TEXT   NOT NULL,
-	email   TEXT   NOT NULL,
-	made_at BIGINT NOT NULL
+	shop       TEXT   NOT NULL,
+	id         TEXT   PRIMARY KEY,
+	name       TEXT   NOT NULL, -- '' when it is not known
+	email      TEXT   NOT NULL, -- '' when it is not known: no mail is sent
+	address_id TEXT   NOT NULL, -- the address row that was given last, '' for none
+	country    TEXT   NOT NULL, -- its country, or the one that was given without an address
+	made_at    BIGINT NOT NULL
 );
+CREATE INDEX subjects_by_email ON subjects (shop, lower(email), id);
 
 -- Where their parcels went or go. A row never changes: orders name it.
 CREATE TABLE addresses (
