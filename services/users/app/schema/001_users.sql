@@ -8,7 +8,7 @@ CREATE TABLE subjects (
 	country    TEXT   NOT NULL, -- its country, or the one that was given without an address
 	made_at    BIGINT NOT NULL
 );
-CREATE INDEX subjects_by_email ON subjects (shop, lower(email), id);
+CREATE INDEX subjects_by_email ON subjects (lower(email), shop, id);
 
 -- Where their parcels went or go. A row never changes: orders name it.
 CREATE TABLE addresses (
