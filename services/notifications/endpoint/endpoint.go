@@ -117,6 +117,7 @@ var reserved = []netip.Prefix{
 	netip.MustParsePrefix("198.51.100.0/24"), // documentation, RFC 5737
 	netip.MustParsePrefix("203.0.113.0/24"),  // documentation, RFC 5737
 	netip.MustParsePrefix("240.0.0.0/4"),     // reserved, and broadcast
+	netip.MustParsePrefix("::/96"),           // IPv4 as it was once written in IPv6, RFC 4291
 	netip.MustParsePrefix("64:ff9b::/96"),    // IPv4 behind a translator, RFC 6052
 	netip.MustParsePrefix("64:ff9b:1::/48"),  // the same, RFC 8215
 	netip.MustParsePrefix("100::/64"),        // discarded, RFC 6666
