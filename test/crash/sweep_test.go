@@ -1,6 +1,6 @@
 // Package crash kills the shop with SIGKILL at every commit and every call of the
-// provider during a checkout, before it and after it, then at pairs of them, and checks
-// that the client's retry gets its answer and that the books hold.
+// provider during a checkout and what comes after it, before it and after it, then at
+// pairs of them, and checks that the client's retry gets its answer and that the books hold.
 package crash
 
 import (
@@ -16,54 +16,61 @@ import (
 	"github.com/seed-21071466/souk/test/shop"
 )
 
-var whole = flag.Bool("whole", false, "sweep every point and all pairs, not a sample")
-
-const (
-	pointsMax  = 200 // more points than any checkout has: the sweep must end by itself
-	pairSample = 6   // pairs tried in the gate
-	pointStep  = 3   // of the single points, one in so many is tried in the gate
+var (
+	whole = flag.Bool("whole", false, "sweep every point and all pairs, not a sample")
+	only  = flag.String("story", "", "sweep only the story of this name")
 )
 
-// journey is one checkout on a shop that dies on the way; it is told by the number of
-// the point at which it is killed, and of the point after the restart, 0 for none.
-type journey struct{ first, second int }
+// pointsMax is more points than any story has: the sweep must end by itself.
+const pointsMax = 300
 
-func TestCrashSweepOverACheckout(t *testing.T) {
-	points := count(t)
-	t.Logf("a whole checkout has %d points: %s", len(points), strings.Join(points, ", "))
-	step := pointStep
+func TestCrashSweep(t *testing.T) {
+	for _, y := range stories {
+		if *only == "" || *only == y.name {
+			t.Run(y.name, func(t *testing.T) { sweep(t, y) })
+		}
+	}
+}
+
+func sweep(t *testing.T, y story) {
+	points := count(t, y)
+	t.Logf("%s has %d points: %s", y.name, len(points), strings.Join(points, ", "))
+	step := y.step
 	if *whole {
 		step = 1
 	}
 	tried := 0
 	for n := 1; n <= len(points) && n <= pointsMax; n += step {
 		tried++
-		walk(t, journey{first: n}, points[n-1])
+		walk(t, y, death{first: n}, points[n-1])
 	}
 	pairs := 0
 	for first := 1; first <= len(points); first++ {
 		for second := 1; second <= len(points); second++ {
-			if !*whole && (first*7+second*13)%(len(points)*len(points)/pairSample+1) != 0 {
+			if !*whole && (first*7+second*13)%(len(points)*len(points)/y.pairs+1) != 0 {
 				continue
 			}
 			pairs++
-			walk(t, journey{first, second}, points[first-1]+", then point "+fmt.Sprint(second))
+			walk(t, y, death{first, second}, points[first-1]+", then point "+fmt.Sprint(second))
 		}
 	}
-	t.Logf("killed at %d points and %d pairs of points", tried, pairs)
+	t.Logf("%s: killed at %d points and %d pairs of points", y.name, tried, pairs)
 }
 
-// count walks one checkout without dying and reads which points it passed.
-func count(t *testing.T) []string {
+// death is where the shop dies, and where after the restart, 0 for not again.
+type death struct{ first, second int }
+
+// count walks one story without dying and reads which points it passed.
+func count(t *testing.T, y story) []string {
 	t.Helper()
 	dir := t.TempDir()
 	log := filepath.Join(dir, "points")
 	arm := filepath.Join(dir, "arm")
 	s := shop.Start(t, shop.Options{Env: []string{"SOUK_CRASHPOINT=0", "SOUK_CRASHPOINT_ARM=" + arm, "SOUK_CRASHPOINT_LOG=" + log}})
-	c := prepare(t, s)
+	requests := y.prepare(t, s)
 	armed(t, arm)
-	s.Call(t, 201, c.Checkout("k", "tok_ok"))
-	settled(t, s)
+	y.heard(t, s, requests, nil)
+	y.settled(t, s, order(t, s))
 	s.Kill()
 	text, err := os.ReadFile(log)
 	if err != nil {
@@ -75,15 +82,9 @@ func count(t *testing.T) []string {
 		names = append(names, name)
 	}
 	if len(names) < 10 {
-		t.Fatalf("a checkout passed only %d points: %v", len(names), names)
+		t.Fatalf("%s passed only %d points: %v", y.name, len(names), names)
 	}
 	return names
-}
-
-func prepare(t *testing.T, s *shop.Shop) shop.Cart {
-	t.Helper()
-	s.Goods(t, 5, "A", "B")
-	return s.ReadyCart(t, 2, "A", "B")
 }
 
 func armed(t *testing.T, path string) {
@@ -93,34 +94,30 @@ func armed(t *testing.T, path string) {
 	}
 }
 
-// settled waits until what follows a confirmation by events has happened.
-func settled(t *testing.T, s *shop.Shop) {
-	t.Helper()
-	s.Stock(t, "A", "allocated", 2)
-}
-
-// walk is one checkout that is killed on its way and asked again.
-func walk(t *testing.T, j journey, at string) {
-	t.Run(fmt.Sprintf("%d,%d %s", j.first, j.second, at), func(t *testing.T) {
+// walk is one story whose shop is killed on its way and asked again.
+func walk(t *testing.T, y story, d death, at string) {
+	t.Run(fmt.Sprintf("%d,%d %s", d.first, d.second, at), func(t *testing.T) {
 		arm := filepath.Join(t.TempDir(), "arm")
 		env := func(n int) []string {
 			return []string{fmt.Sprint("SOUK_CRASHPOINT=", n), "SOUK_CRASHPOINT_ARM=" + arm}
 		}
-		s := shop.Start(t, shop.Options{Env: env(j.first)})
-		c := prepare(t, s)
+		s := shop.Start(t, shop.Options{Env: env(d.first)})
+		requests := y.prepare(t, s)
 		armed(t, arm)
-		first, err := s.Try(c.Checkout("k", "tok_ok"))
-		if err == nil && first.Status != 201 {
-			t.Fatalf("the checkout answered %s", first)
+		first := told(s, requests)
+		for i, a := range first {
+			if a.Status != y.wants[i] {
+				t.Fatalf("%s answered %s", requests[i].Path, a)
+			}
 		}
 		if !s.Wait(5 * time.Second) {
-			s.Kill() // the point lies behind the end of the journey this time
+			s.Kill() // the point lies behind the end of the story this time
 		}
-		if j.second > 0 {
-			s.Env(env(j.second)...)
+		if d.second > 0 {
+			s.Env(env(d.second)...)
 			s.Run() // it is armed from the start and may die before it listens
 			if !s.Ended() {
-				_, _ = s.Try(c.Checkout("k", "tok_ok")) // it may die on the way: the next start answers
+				_ = told(s, requests) // it may die on the way: the next start answers
 			}
 			if !s.Wait(2 * time.Second) {
 				s.Kill()
@@ -130,14 +127,12 @@ func walk(t *testing.T, j journey, at string) {
 		s.Run()
 		s.Ready()
 		began := time.Now()
-		again := s.Call(t, 201, c.Checkout("k", "tok_ok"))
+		y.heard(t, s, requests, first)
 		t.Logf("the retry was answered %v after the restart", time.Since(began))
-		if err == nil && !bytes.Equal(first.Body, again.Body) {
-			t.Errorf("the retry got %s, the first answer was %s", again, first)
-		}
-		settled(t, s)
+		id := order(t, s)
+		y.settled(t, s, id)
 		ack := filepath.Join(t.TempDir(), "acknowledged")
-		if err := os.WriteFile(ack, []byte(again.Text("id")+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(ack, []byte(id+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		s.Verify(t, "--acknowledged", ack)

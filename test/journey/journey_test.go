@@ -46,6 +46,9 @@ func TestJourneys(t *testing.T) {
 			for _, j := range journeys {
 				t.Run(j.name, func(t *testing.T) { j.walk(t, s) })
 			}
+			for _, j := range merchants {
+				t.Run(j.name, func(t *testing.T) { j.walk(t, s) })
+			}
 			s.Verify(t)
 			if p.retry {
 				s.Stop()
