@@ -24,6 +24,7 @@ import (
 type commands struct {
 	Serve  serveCmd   `cmd:"" help:"Serve a shop: all rooms in one process, on embedded storage."`
 	Import importCmd  `cmd:"" help:"Import a file into a shop."`
+	Replay replayCmd  `cmd:"" help:"Buy the invoices of a real shop again, through the public API, and balance the books."`
 	Verify verify.Cmd `cmd:"" help:"Check the books of a shop."`
 	Runs   runs.Cmd   `cmd:"" help:"See and resolve saga runs and letters that need somebody."`
 	Trace  trace.Cmd  `cmd:"" help:"Draw the tree of one request."`
@@ -36,6 +37,8 @@ func (c *commands) target(command string) *client.Target {
 	switch name, _, _ := strings.Cut(command, " "); name {
 	case "import":
 		return &c.Import.Catalog.Target
+	case "replay":
+		return &c.Replay.Target
 	case "verify":
 		return &c.Verify.Target
 	case "runs":
