@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,22 +40,25 @@ func (f *Files) send(e app.Envelope) notice.Outcome {
 	if err != nil {
 		return notice.Outcome{Final: true, Why: err.Error()}
 	}
-	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+	var whole bytes.Buffer
+	if _, err := m.WriteTo(&whole); err != nil {
 		return unwritten(err)
 	}
-	path := f.path(e.Mail.ID)
-	fresh, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return unwritten(err)
-	}
-	_, err = m.WriteTo(fresh)
-	if err = errors.Join(err, fresh.Close()); err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err != nil {
+	if err := f.write(e.Mail.ID, whole.Bytes()); err != nil {
 		return unwritten(err)
 	}
 	return notice.Outcome{Sent: true}
+}
+
+func (f *Files) write(id string, whole []byte) error {
+	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+		return err
+	}
+	fresh := f.path(id) + ".new"
+	if err := os.WriteFile(fresh, whole, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(fresh, f.path(id))
 }
 
 func unwritten(err error) notice.Outcome {
