@@ -7,6 +7,7 @@ import (
 	"github.com/seed-21071466/souk/services/carts"
 	"github.com/seed-21071466/souk/services/catalog"
 	"github.com/seed-21071466/souk/services/inventory"
+	"github.com/seed-21071466/souk/services/notifications"
 	"github.com/seed-21071466/souk/services/orders"
 	"github.com/seed-21071466/souk/services/payments"
 	"github.com/seed-21071466/souk/services/pricing"
@@ -16,15 +17,16 @@ import (
 
 // Settings are the settings of every room and of the front door.
 type Settings struct {
-	Gateway   Gateway
-	Users     users.Config
-	Catalog   catalog.Config
-	Pricing   pricing.Config
-	Inventory inventory.Config
-	Shipping  shipping.Config
-	Carts     carts.Config
-	Payments  payments.Config
-	Orders    orders.Config
+	Gateway       Gateway
+	Users         users.Config
+	Catalog       catalog.Config
+	Pricing       pricing.Config
+	Inventory     inventory.Config
+	Shipping      shipping.Config
+	Carts         carts.Config
+	Payments      payments.Config
+	Orders        orders.Config
+	Notifications notifications.Config
 }
 
 // Gateway is what can be set of the front door.
@@ -56,6 +58,7 @@ func (s Settings) Rooms() []room.Room {
 		carts.Room(s.Carts),
 		payments.Room(s.Payments),
 		orders.Room(s.Orders),
+		notifications.Room(s.Notifications),
 	}
 }
 
@@ -71,5 +74,6 @@ func (s *Settings) Sections() []config.Section {
 		{Room: "carts", Into: &s.Carts},
 		{Room: "payments", Into: &s.Payments},
 		{Room: "orders", Into: &s.Orders},
+		{Room: "notifications", Into: &s.Notifications},
 	}
 }
