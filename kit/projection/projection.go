@@ -2,9 +2,13 @@
 // thrown away and made again.
 //
 //	log ──batch──▶ Apply, Apply, … and the checkpoint, in one transaction
+//	log ──batch──▶ Prepare ──▶ what it returned and the checkpoint, in one transaction
 //
 // The checkpoint lies beside the rows, so each event counts once whatever
 // happens; and whoever appended at a position can wait until the rows show it.
+// A projection of heavy events prepares a batch before its transaction, which
+// then holds up nobody for longer than the writing takes, and by Gather lets
+// events come together, but never while somebody waits.
 //
 // A new Version makes the rows anew: Reset and a checkpoint of zero in one
 // transaction, then all events again, in batches. Meanwhile the rows are
@@ -21,6 +25,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,14 +42,22 @@ const (
 	pauseMax = 5 * time.Second       // the longest pause after a failure
 )
 
-// Projection is a fold of a log into rows of the same store. Apply and Reset do
-// no I/O of their own and may be run again in a new transaction.
+// Projection is a fold of a log into rows of the same store, event by event with
+// Apply, or batch by batch with Prepare. What runs in a transaction does no I/O
+// of its own and may be run again in a new one.
 type Projection struct {
 	Name    string                                              // unique in the store, for ever: "orders.list"
 	Version int                                                 // of the fold; a change makes all rows anew
 	Apply   func(tx sqlstore.Tx, event eventlog.Recorded) error // one event into the rows; types it does not know are no error
+	Prepare Prepare                                             // in place of Apply
 	Reset   func(tx sqlstore.Tx) error                          // takes all rows away
+	Gather  time.Duration                                       // from the end of a batch to the next one, so that events come together; none when 0, while it is behind, or while somebody waits
 }
+
+// Prepare readies a batch, 1 to 256 events in their order, outside of any
+// transaction, and returns what writes its rows. It may see the same events
+// again, in another batch too, when writing them failed.
+type Prepare func(ctx context.Context, batch []eventlog.Recorded) (write func(tx sqlstore.Tx) error, err error)
 
 // Options are what a projection works with; the zero value works.
 type Options struct {
@@ -60,6 +73,9 @@ type Projector struct {
 	store      *sqlstore.Store
 	log        *eventlog.Log
 	mark       watermark.Mark
+	rested     time.Time     // when the last batch that was not full ended
+	waiting    atomic.Int32  // who waits for rows to come
+	wake       chan struct{} // somebody has begun to wait
 
 	mu     sync.Mutex
 	closed bool
@@ -85,8 +101,8 @@ var errMoved = errors.New("the checkpoint was moved by somebody else")
 // New finds where the projection stands, or resets it if its version is another
 // than that of the rows. Run then keeps it up with the log.
 func New(ctx context.Context, store *sqlstore.Store, log *eventlog.Log, p Projection, o Options) (*Projector, error) {
-	if p.Name == "" || p.Apply == nil || p.Reset == nil {
-		return nil, fmt.Errorf("open projection %q: it needs a name, Apply and Reset", p.Name)
+	if p.Name == "" || (p.Apply == nil) == (p.Prepare == nil) || p.Reset == nil {
+		return nil, fmt.Errorf("open projection %q: it needs a name, Reset, and either Apply or Prepare", p.Name)
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System{}
@@ -94,7 +110,7 @@ func New(ctx context.Context, store *sqlstore.Store, log *eventlog.Log, p Projec
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	pr := &Projector{projection: p, options: o, store: store, log: log}
+	pr := &Projector{projection: p, options: o, store: store, log: log, wake: make(chan struct{}, 1)}
 	if err := pr.resume(ctx); err != nil {
 		return nil, fmt.Errorf("open projection %s: %w", p.Name, err)
 	}
@@ -200,33 +216,80 @@ func (p *Projector) Close() {
 	}
 }
 
-// step waits for the log and applies one batch.
+// step waits for the log and takes one batch.
 func (p *Projector) step(ctx context.Context, limit int) error {
 	from := p.mark.Position()
 	if err := p.log.Wait(ctx, from); err != nil {
+		return err
+	}
+	if err := p.gather(ctx, from, limit); err != nil {
 		return err
 	}
 	events, err := p.log.After(ctx, from, limit)
 	if err != nil || len(events) == 0 {
 		return err
 	}
+	write, err := p.prepare(ctx, events)
+	if err != nil {
+		return err
+	}
 	to := events[len(events)-1].Position
-	if err := p.store.Update(ctx, func(tx sqlstore.Tx) error { return p.apply(tx, events, from, to) }); err != nil {
+	if err := p.store.Update(ctx, func(tx sqlstore.Tx) error { return p.write(tx, write, from, to) }); err != nil {
 		if errors.Is(err, errMoved) {
 			return errors.Join(err, p.resume(ctx))
 		}
 		return err
 	}
 	p.mark.Set(to)
+	if len(events) < limit {
+		p.rested = p.options.Clock.Now()
+	}
 	return nil
 }
 
-// apply folds a batch and moves the checkpoint, unless somebody else did.
-func (p *Projector) apply(tx sqlstore.Tx, events []eventlog.Recorded, from, to int64) (err error) {
-	at := from
+// gather lets events come together: the first after a quiet time is taken at
+// once, the next ones in batches, and all of them when somebody waits.
+func (p *Projector) gather(ctx context.Context, from int64, limit int) error {
+	select {
+	case <-p.wake: // whoever it was is counted as long as it waits
+	default:
+	}
+	wait := p.projection.Gather - p.options.Clock.Now().Sub(p.rested)
+	if p.projection.Gather <= 0 || wait <= 0 || p.waiting.Load() > 0 || p.log.Head()-from >= int64(limit) {
+		return nil
+	}
+	timer := p.options.Clock.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+	case <-p.wake:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+// prepare gives what writes the rows of a batch.
+func (p *Projector) prepare(ctx context.Context, events []eventlog.Recorded) (write func(tx sqlstore.Tx) error, err error) {
+	if p.projection.Prepare == nil {
+		return func(tx sqlstore.Tx) error { return p.apply(tx, events) }, nil
+	}
+	first, last := events[0].Position, events[len(events)-1].Position
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			err = fmt.Errorf("apply position %d: it panicked: %v", at, panicked)
+			err = fmt.Errorf("prepare positions %d to %d: it panicked: %v", first, last, panicked)
+		}
+	}()
+	if write, err = p.projection.Prepare(ctx, events); err != nil {
+		return nil, fmt.Errorf("prepare positions %d to %d: %w", first, last, err)
+	}
+	return write, nil
+}
+
+// write takes a batch into the rows and moves the checkpoint, unless somebody else did.
+func (p *Projector) write(tx sqlstore.Tx, rows func(tx sqlstore.Tx) error, from, to int64) (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("write positions %d to %d: it panicked: %v", from+1, to, panicked)
 		}
 	}()
 	moved, err := tx.Exec(`UPDATE projection_checkpoint SET position = ? WHERE name = ? AND version = ? AND position = ?`,
@@ -237,10 +300,17 @@ func (p *Projector) apply(tx sqlstore.Tx, events []eventlog.Recorded, from, to i
 	if moved != 1 {
 		return errMoved
 	}
+	if err := rows(tx); err != nil {
+		return fmt.Errorf("write positions %d to %d: %w", from+1, to, err)
+	}
+	return nil
+}
+
+// apply folds a batch event by event.
+func (p *Projector) apply(tx sqlstore.Tx, events []eventlog.Recorded) error {
 	for i := range events {
-		at = events[i].Position
 		if err := p.projection.Apply(tx, events[i]); err != nil {
-			return fmt.Errorf("apply position %d (%s): %w", at, events[i].Type, err)
+			return fmt.Errorf("apply position %d (%s): %w", events[i].Position, events[i].Type, err)
 		}
 	}
 	return nil
@@ -264,6 +334,14 @@ func (p *Projector) Lag() int64 { return max(0, p.log.Head()-p.mark.Position()) 
 // WaitFor returns once the rows show the event at position, so that whoever
 // appended it reads it.
 func (p *Projector) WaitFor(ctx context.Context, position int64) error {
+	if p.mark.Position() < position {
+		p.waiting.Add(1)
+		defer p.waiting.Add(-1)
+		select {
+		case p.wake <- struct{}{}:
+		default: // it is awake
+		}
+	}
 	if err := p.mark.Wait(ctx, position); err != nil {
 		return fmt.Errorf("wait for projection %s to show %d: %w", p.projection.Name, position, err)
 	}
