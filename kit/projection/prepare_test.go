@@ -174,18 +174,23 @@ func TestEventsComeTogetherUntilTimeIsUpOrSomebodyWaits(t *testing.T) {
 	}
 }
 
-func TestABatchThatIsFullGathersNoMore(t *testing.T) {
+func TestAProjectionThatIsBehindGathersNothing(t *testing.T) {
 	d := open(t, filepath.Join(t.TempDir(), "desk.db"))
 	defer d.store.Close()
 	batches := make(chan int, 600)
 	p := batched(batches)
 	p.Gather = time.Hour
+	prepare := p.Prepare
+	p.Prepare = func(ctx context.Context, batch []eventlog.Recorded) (func(tx sqlstore.Tx) error, error) {
+		if batch[0].Type == "first" {
+			d.say(strings.Split(strings.Repeat("ay ", 255)+"no", " ")...) // come while it is at work
+		}
+		return prepare(ctx, batch)
+	}
 	_, stop := d.project(p, projection.Options{Clock: clock.NewFake(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))})
 	defer stop()
 	d.say("first")
-	<-batches
-	d.say(strings.Split(strings.Repeat("ay ", 255)+"no", " ")...)
-	if n := <-batches; n != 256 {
-		t.Errorf("%d events were taken", n)
+	if first, next := <-batches, <-batches; first != 1 || next != 256 {
+		t.Errorf("%d and then %d events were taken", first, next)
 	}
 }
