@@ -54,7 +54,7 @@ func (f *Files) write(id string, whole []byte) error {
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return err
 	}
-	fresh := f.path(id) + ".new"
+	fresh := f.path(id) + unfinished
 	if err := os.WriteFile(fresh, whole, 0o600); err != nil {
 		return err
 	}
@@ -65,14 +65,19 @@ func unwritten(err error) notice.Outcome {
 	return notice.Outcome{Why: "the file could not be written: " + err.Error()}
 }
 
-// Forget destroys the files of mails.
+// Forget destroys the files of mails, those too that a killed process left half written.
 func (f *Files) Forget(ids []string) error {
 	for _, id := range ids {
-		if err := os.Remove(f.path(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("forget %s: %w", id, err)
+		for _, path := range []string{f.path(id), f.path(id) + unfinished} {
+			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("forget %s: %w", id, err)
+			}
 		}
 	}
 	return nil
 }
 
 func (f *Files) path(id string) string { return filepath.Join(f.dir, id+".eml") }
+
+// unfinished ends the name of a file that is being written.
+const unfinished = ".new"

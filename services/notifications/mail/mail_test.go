@@ -66,6 +66,9 @@ func TestFiles(t *testing.T) {
 	if err != nil || err2 != nil || folder.Mode().Perm() != 0o700 || file.Mode().Perm() != 0o600 {
 		t.Errorf("others may read mails: %v %v, %v %v", folder, err, file, err2)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "mail_2.eml.new"), nil, 0o600); err != nil { // a killed process left it
+		t.Fatal(err)
+	}
 	if err := files.Forget([]string{"mail_1", "mail_2", "mail_3", "mail_6", "mail_unknown"}); err != nil {
 		t.Error(err)
 	}
