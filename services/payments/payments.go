@@ -2,24 +2,30 @@
 // and is the only one that calls the payment provider.
 //
 //	orders ── Authorize ─▶ intent ─▶ provider ─▶ authorized | declined | unknown ─▶ events
+//	      └── Capture, Refund ─▶ operation ─▶ wallet, provider ─▶ done | failed | unknown ─▶ events
 //	provider ── webhook ─────▲
 //	reconciler ──────────────┘
 //
-// It owns intents and their attempts, the double-entry ledger, and the
+// It owns intents and their attempts, captures and refunds, wallets and the
+// store credit that is set aside of them, the double-entry ledger, and the
 // webhooks of providers while they are kept. It keeps no card and no name; a
 // means of payment passes through as the provider's token.
 //
 // Invariants: an intent is authorized at most once, and an order has at most
-// one intent that can hold money; what the provider tells is never refused,
-// and money that nobody wants any more is given back; an outcome that is not
-// known is called unknown until the provider was read; the ledger balances
-// and holds what intents hold.
+// one intent that can hold money; a capture takes its money once, and all of
+// them at most what was authorized; refunds give back at most what was captured,
+// however many race for it; a wallet is never below nothing, and what it has is
+// the fold of its stream; what the provider tells is never refused, and money
+// that nobody wants any more is given back; an outcome that is not known is
+// called unknown until the provider was asked; the ledger balances and holds
+// what intents and wallets hold.
 //
 // Under partition it chooses consistency: what cannot be stored is not done,
 // and while the provider cannot be reached payments stay unknown.
 package payments
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -27,6 +33,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +42,7 @@ import (
 
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/payments/app"
@@ -55,6 +63,9 @@ type Config struct {
 	SandboxWebhooks string        `name:"sandbox_webhooks" help:"Address to which the sandbox provider posts its webhooks, http://…/api/payments/webhooks/sandbox; none when empty."`
 	SandboxSlow     time.Duration `name:"sandbox_slow" default:"2s" help:"How long tok_slow takes to answer."`
 	SandboxPending  time.Duration `name:"sandbox_pending" default:"5s" help:"How long a payment that is never answered stays pending."`
+
+	SandboxMultiCapture string `name:"sandbox_multi_capture" default:"true" help:"Whether the sandbox provider captures one authorization in parts: true or false."`
+	Currency            string `name:"currency" default:"GBP" help:"Currency in which a wallet that does not exist yet is shown when none is named."`
 }
 
 // Room is the room of payments.
@@ -85,7 +96,7 @@ func open(ctx context.Context, env *room.Env, c Config) (*opened, error) {
 		return nil, err
 	}
 	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, Name+".db"), sqlstore.Options{
-		Name: Name, Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema()}, Registerer: env.Registerer, Log: env.Log,
+		Name: Name, Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema(), idem.Schema()}, Registerer: env.Registerer, Log: env.Log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, outside.Close())
@@ -107,7 +118,7 @@ func (o *opened) furnish(ctx context.Context, c Config) error {
 	o.app = app.New(app.Deps{
 		Store: o.store, Events: events, Provider: provider.Provider(o.provider), Clock: env.Clock, IDs: env.IDs,
 		Log: env.Log, Shop: env.Shop, Registerer: env.Registerer,
-	}, app.Options{ConfirmTimeout: c.ConfirmTimeout, PendingPatience: c.PendingPatience})
+	}, app.Options{ConfirmTimeout: c.ConfirmTimeout, PendingPatience: c.PendingPatience, Currency: c.Currency})
 	env.Bus.Publish(bus.FeedOf(Name, events, wire.Publish))
 	server := &wire.Server{App: o.app, Log: env.Log}
 	return server.Serve(ctx, env.RPC, env.REST, func() grpc.ClientConnInterface { return env.Edge(Name) })
@@ -117,6 +128,10 @@ func (o *opened) furnish(ctx context.Context, c Config) error {
 func openProvider(env *room.Env, c Config) (*sandbox.Sandbox, error) {
 	if c.Provider != "" && c.Provider != sandbox.Name {
 		return nil, fmt.Errorf("payment provider %q is not known here; there is only %q", c.Provider, sandbox.Name)
+	}
+	multi, err := strconv.ParseBool(cmp.Or(c.SandboxMultiCapture, "true"))
+	if err != nil {
+		return nil, fmt.Errorf("payments.sandbox_multi_capture: %q is neither true nor false", c.SandboxMultiCapture)
 	}
 	secret, err := webhookSecret(filepath.Join(env.Dir, "keys", "sandbox-webhook.key"))
 	if err != nil {
@@ -128,7 +143,7 @@ func openProvider(env *room.Env, c Config) (*sandbox.Sandbox, error) {
 	}
 	return sandbox.Open(dir, sandbox.Options{
 		Clock: env.Clock, Log: env.Log, Secret: secret, WebhookURL: c.SandboxWebhooks,
-		SlowFor: c.SandboxSlow, PendingFor: c.SandboxPending,
+		SlowFor: c.SandboxSlow, PendingFor: c.SandboxPending, SingleCapture: !multi,
 	})
 }
 

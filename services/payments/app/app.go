@@ -1,11 +1,15 @@
-// Package app is what payments does: it authorizes and cancels, hears webhooks
-// and reconciles. Each use case alternates short transactions with calls of the
-// provider outside of them:
+// Package app is what payments does: it authorizes, captures, refunds and
+// cancels, keeps wallets, hears webhooks and reconciles. Each use case alternates
+// short transactions with calls of the provider outside of them:
 //
 //	Authorize   create │ tx: intent, attempt │ confirm │ tx: authorized, declined or unknown
-//	Cancel      tx: canceling, tombstone     │ cancel  │ tx: voided
+//	Operate     tx: capture or refund        │ do it   │ tx: done, failed or unknown
+//	Cancel      tx: canceling, tombstone     │ cancel  │ tx: voided, or captured
 //	Webhook     tx: stored raw │ 200 │ read │ tx: the fact
 //	Reconciler                         read │ tx: the fact
+//
+// Wallets need no provider: one transaction appends to the wallet's stream and
+// keeps the row, the entry and the posting that follow from it.
 //
 // Whoever learns something of a payment brings it to the intent as a fact in a
 // transaction; the heart makes the same of it whoever was first.
@@ -69,6 +73,9 @@ type Options struct {
 	RetryMin, RetryMax time.Duration
 	// WebhookKeep is how long a webhook is kept, done or unmatched, 7 days when 0.
 	WebhookKeep time.Duration
+	// Currency is that of a wallet that does not exist yet when none is named,
+	// "GBP" when empty.
+	Currency string
 }
 
 // Defaults of Options.
@@ -79,6 +86,7 @@ const (
 	retryMin        = 500 * time.Millisecond
 	retryMax        = time.Minute
 	webhookKeep     = 7 * 24 * time.Hour
+	walletCurrency  = "GBP"
 )
 
 func (o Options) withDefaults() Options {
@@ -93,44 +101,55 @@ func (o Options) withDefaults() Options {
 	or(&o.RetryMin, retryMin)
 	or(&o.RetryMax, max(retryMax, o.RetryMin))
 	or(&o.WebhookKeep, webhookKeep)
+	if o.Currency == "" {
+		o.Currency = walletCurrency
+	}
 	return o
 }
 
 // Payments is the room's use cases. It is safe for concurrency.
 type Payments struct {
 	Deps
-	o        Options
-	flights  flights
-	intents  waker // something may be due for the reconciler
-	webhooks waker // a webhook came in
-	outcomes *prometheus.CounterVec
+	o          Options
+	flights    flights // of authorizations
+	turns      turns   // of whatever moves the money of an order
+	intents    waker   // something may be due for the reconciler
+	asked      waker   // an operation may be due for it
+	webhooks   waker   // a webhook came in
+	outcomes   *prometheus.CounterVec
+	operations *prometheus.CounterVec
 }
 
 // New makes the use cases; Run does their unattended part.
 func New(d Deps, o Options) *Payments {
 	p := &Payments{
-		Deps: d, o: o.withDefaults(), intents: newWaker(), webhooks: newWaker(),
+		Deps: d, o: o.withDefaults(), intents: newWaker(), asked: newWaker(), webhooks: newWaker(),
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "souk_payments_transitions_total",
 			Help: "Times that an intent came into a state.",
 		}, []string{"state"}),
+		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "souk_payments_operations_total",
+			Help: "Captures and refunds that were done or refused.",
+		}, []string{"kind", "state"}),
 	}
 	if d.Registerer != nil {
-		d.Registerer.MustRegister(p.outcomes)
+		d.Registerer.MustRegister(p.outcomes, p.operations)
 	}
 	return p
 }
 
-// Run reconciles unfinished intents, those of an earlier process at once, and
-// reads what webhooks announced. It returns when ctx ends.
+// Run reconciles unfinished intents, captures and refunds, those of an earlier
+// process at once, and reads what webhooks announced. It returns when ctx ends.
 func (p *Payments) Run(ctx context.Context) error {
 	if err := p.hurryUnfinished(ctx); err != nil {
 		return err
 	}
-	var both errgroup.Group
-	both.Go(func() error { return p.reconcile(ctx) })
-	both.Go(func() error { return p.followWebhooks(ctx) })
-	return both.Wait()
+	var all errgroup.Group
+	all.Go(func() error { return p.reconcile(ctx) })
+	all.Go(func() error { return p.finishOperations(ctx) })
+	all.Go(func() error { return p.followWebhooks(ctx) })
+	return all.Wait()
 }
 
 // now is the time as rows keep it.

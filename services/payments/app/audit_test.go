@@ -31,7 +31,7 @@ func TestAnAuditNamesWhatWasPlanted(t *testing.T) {
 			('shop', 'pay_0', 'authorize', 0, 'customer', 1, 'GBP', 0), ('shop', 'pay_0', 'authorize', 1, 'customer', -1, 'GBP', 0)`),
 		app.RuleStateHolds: sql(`UPDATE intents SET state = 'voided' WHERE order_id = 'ord_1'`),
 		app.RuleOneLiveIntent: sql(`INSERT INTO intents VALUES ('shop', 'pay_z', 'ord_1', '', 2, 1, 'GBP', 'sandbox', '',
-			'unknown', 0, 0, '', '', 0, 0, 0, 0)`),
+			'unknown', 0, 0, '', '', 0, 0, 0, 0, 0, 0, 0)`),
 		app.RuleMatchesProvider: func(h *shop) error {
 			_, err := h.sandbox.Cancel(ctx, "sbx_1_1")
 			return err

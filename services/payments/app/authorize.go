@@ -13,11 +13,12 @@ import (
 	"github.com/seed-21071466/souk/services/payments/provider"
 )
 
-// The codes of this room's refusals.
+// The codes of this room's refusals, beside those of its hearts.
 const (
-	CodeCanceled     = "payment_canceled"       // the payment was called off before it was asked for
+	CodeCanceled     = "payment_canceled"       // the payment was called off before this was asked for
 	CodeAttempt      = "attempt_reused"         // the attempt was made for another amount, run or provider
-	CodeUnsettled    = "payment_unsettled"      // another attempt of the order may still hold money
+	CodeUnsettled    = "payment_unsettled"      // an attempt of the order may still come to hold money
+	CodeOpenCapture  = "capture_unsettled"      // another capture of the order has not come out yet
 	CodeUnavailable  = "provider_unavailable"   // nothing was begun; ask again
 	CodeProvider     = "unknown_provider"       // no such provider here
 	CodeNotFound     = "payment_not_found"      // no such intent, or not yours to see
@@ -92,7 +93,7 @@ func (p *Payments) begin(ctx context.Context, a Authorization) (i intent.Intent,
 	if err != nil && !refused {
 		return intent.Intent{}, false, err
 	}
-	fresh := p.fresh(a, payment.ID)
+	fresh := p.fresh(a, payment)
 	var calledOff *problem.Error
 	err = p.Store.Update(context.WithoutCancel(ctx), func(tx sqlstore.Tx) (err error) {
 		i, calledOff, err = p.keep(tx, a, fresh, refused)
@@ -121,7 +122,7 @@ func (p *Payments) keep(tx sqlstore.Tx, a Authorization, fresh intent.Intent, re
 		err = p.insert(tx, i)
 	}
 	if err == nil && refused {
-		i, err = p.record(tx, i, i.See(intent.Refused, ReasonToken, i.CreatedAt))
+		i, err = p.record(tx, i, i.See(intent.Refused, 0, ReasonToken, i.CreatedAt))
 	}
 	return i, nil, err
 }
@@ -159,7 +160,7 @@ func (p *Payments) admit(tx sqlstore.Tx, a Authorization, i *intent.Intent) (cal
 				With("order_id", a.Order)
 		}
 	}
-	if buried, lookup := p.buried(tx, a.Order, a.Run); lookup != nil || buried {
+	if buried, lookup := p.buried(tx, stepPay, a.Order, a.Run); lookup != nil || buried {
 		return canceled(a.Order), lookup
 	}
 	return nil, err
@@ -193,11 +194,12 @@ func (p *Payments) create(ctx context.Context, a Authorization) (provider.Paymen
 		After(time.Second).Because(err)
 }
 
-func (p *Payments) fresh(a Authorization, providerID string) intent.Intent {
+func (p *Payments) fresh(a Authorization, payment provider.Payment) intent.Intent {
 	now := p.now()
 	return intent.Intent{
 		ID: p.IDs.New("pay"), Shop: p.Shop, Order: a.Order, Run: a.Run, Attempt: a.Attempt, Amount: a.Amount,
-		Provider: a.Provider, ProviderID: providerID, State: intent.Created, CreatedAt: now, UpdatedAt: now,
+		Provider: a.Provider, ProviderID: payment.ID, MultiCapture: payment.MultiCapture,
+		State: intent.Created, CreatedAt: now, UpdatedAt: now,
 	}
 }
 

@@ -21,9 +21,11 @@ type Cancellation struct {
 }
 
 // Cancel calls a payment off. One that finds nothing buries it: what that run
-// still tries to authorize is refused. The answer is the intent as it is then,
-// without an id when there is none; canceling means that the provider has not
-// agreed yet and will be asked until it does.
+// still tries to authorize is refused. What was captured stays captured, and a
+// capture that was begun before is seen through first; one that comes later is
+// refused. The answer is the intent as it is then, without an id when there is
+// none; canceling means that the provider has not agreed yet and will be asked
+// until it does.
 func (p *Payments) Cancel(ctx context.Context, c Cancellation) (intent.Intent, error) {
 	if !id.Valid(c.Order) || c.Run != "" && !id.Valid(c.Run) {
 		return intent.Intent{}, problem.Field("order_id", "malformed", "must be an order's id, and run_id a run's")
@@ -47,7 +49,7 @@ func (p *Payments) callOff(ctx context.Context, c Cancellation) (all []intent.In
 	now := p.now()
 	err = p.Store.Update(ctx, func(tx sqlstore.Tx) error {
 		all = nil
-		if err := p.bury(tx, c, now); err != nil {
+		if err := p.bury(tx, stepPay, c.Order, c.Run, c.Reason, now); err != nil {
 			return err
 		}
 		intents, err := p.ofOrder(tx, c.Order)

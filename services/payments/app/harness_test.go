@@ -18,11 +18,13 @@ import (
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/id"
+	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/money"
 	"github.com/seed-21071466/souk/services/payments/app"
 	"github.com/seed-21071466/souk/services/payments/intent"
+	"github.com/seed-21071466/souk/services/payments/operation"
 	"github.com/seed-21071466/souk/services/payments/provider"
 	"github.com/seed-21071466/souk/services/payments/provider/sandbox"
 )
@@ -70,7 +72,7 @@ func open(t testing.TB, dir string, s setup) *shop {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	var err error
 	h.store, err = sqlstore.Open(ctx, filepath.Join(dir, "payments.db"), sqlstore.Options{
-		Name: "payments", Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema()}, Log: quiet,
+		Name: "payments", Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema(), idem.Schema()}, Log: quiet,
 	})
 	must(err)
 	h.events, err = eventlog.New(h.store)
@@ -208,14 +210,7 @@ func (h *shop) held() (minor int64, lines int) {
 }
 
 // confirmations counts the confirmations in the provider's journal.
-func (h *shop) confirmations() int {
-	h.t.Helper()
-	journal, err := os.ReadFile(filepath.Join(h.dir, "provider", "journal.jsonl"))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return strings.Count(string(journal), `"t":"confirm"`)
-}
+func (h *shop) confirmations() int { return h.calls("confirm") }
 
 // charged counts the payments for which the provider holds an order's money.
 func (h *shop) charged(order string) (n int) {
@@ -252,6 +247,9 @@ type faulty struct {
 	provider.Provider
 	create  func(next func() (provider.Payment, error)) (provider.Payment, error)
 	confirm func(next func() (provider.Payment, error)) (provider.Payment, error)
+	cancel  func(next func() (provider.Payment, error)) (provider.Payment, error)
+	capture func(next func() (provider.Operation, error)) (provider.Operation, error)
+	refund  func(next func() (provider.Operation, error)) (provider.Operation, error)
 }
 
 func (f *faulty) Create(ctx context.Context, d provider.Draft) (provider.Payment, error) {
@@ -268,4 +266,121 @@ func (f *faulty) Confirm(ctx context.Context, id, key string) (provider.Payment,
 		return next()
 	}
 	return f.confirm(next)
+}
+
+func (f *faulty) Cancel(ctx context.Context, id string) (provider.Payment, error) {
+	next := func() (provider.Payment, error) { return f.Provider.Cancel(ctx, id) }
+	if f.cancel == nil {
+		return next()
+	}
+	return f.cancel(next)
+}
+
+func (f *faulty) Capture(ctx context.Context, id, key string, amount money.Money, final bool) (provider.Operation, error) {
+	next := func() (provider.Operation, error) { return f.Provider.Capture(ctx, id, key, amount, final) }
+	if f.capture == nil {
+		return next()
+	}
+	return f.capture(next)
+}
+
+func (f *faulty) Refund(ctx context.Context, id, key string, amount money.Money) (provider.Operation, error) {
+	next := func() (provider.Operation, error) { return f.Provider.Refund(ctx, id, key, amount) }
+	if f.refund == nil {
+		return next()
+	}
+	return f.refund(next)
+}
+
+// List lets the audit read the provider's books as they are.
+func (f *faulty) List(ctx context.Context, cursor string, limit int) ([]provider.Payment, string, error) {
+	return f.Provider.(provider.Lister).List(ctx, cursor, limit)
+}
+
+// capturing demands a capture, the whole of it final.
+func capturing(order, id string, minor int64) app.Demand {
+	return app.Demand{Kind: operation.Capture, ID: id, Order: order, Amount: money.Of(minor, "GBP"), Final: minor == pounds.Minor}
+}
+
+func refunding(order, id string, minor int64) app.Demand {
+	return app.Demand{Kind: operation.Refund, ID: id, Order: order, Amount: money.Of(minor, "GBP"), Reason: "test"}
+}
+
+// operate demands, and wants the answer to be so.
+func (h *shop) operate(d app.Demand, want operation.State) operation.Operation {
+	h.t.Helper()
+	o, err := h.Operate(ctx, d)
+	if err != nil || o.State != want {
+		h.t.Fatalf("%s %s: %s %q, %v; want %s", d.Kind, d.ID, o.State, o.Code, err, want)
+	}
+	return o
+}
+
+// comes waits until an operation has come out so.
+func (h *shop) comes(d app.Demand, want operation.State) {
+	h.t.Helper()
+	var last operation.Operation
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		page, _, err := h.Operations(ctx, app.OperationSelection{Kind: d.Kind, Order: d.Order})
+		for _, o := range page {
+			if last = o; err == nil && o.ID == d.ID && o.State == want {
+				return
+			}
+		}
+	}
+	h.t.Fatalf("%s %s is %s and does not become %s", d.Kind, d.ID, last.State, want)
+}
+
+// at is what the provider says of an order's money.
+func (h *shop) at(order string) (captured, refunded int64) {
+	h.t.Helper()
+	err := sandbox.Read(filepath.Join(h.dir, "provider"), func(p provider.Payment) error {
+		if p.Reference == order {
+			captured += p.Captured
+			refunded += p.Refunded
+		}
+		return nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return captured, refunded
+}
+
+// moved wants the provider and the ledger to have moved so much of an order, the
+// only one, and nothing else to be held.
+func (h *shop) moved(order string, captured, refunded, held int64) {
+	h.t.Helper()
+	if c, r := h.at(order); c != captured || r != refunded {
+		h.t.Errorf("the provider captured %d and refunded %d, want %d and %d", c, r, captured, refunded)
+	}
+	accounts := h.balances()
+	if accounts["provider_receivable"] != captured-refunded || accounts["authorized_hold"] != held {
+		h.t.Errorf("the ledger has %v, want %d receivable and %d held", accounts, captured-refunded, held)
+	}
+	h.clean()
+}
+
+// balances is every account's balance.
+func (h *shop) balances() map[string]int64 {
+	h.t.Helper()
+	accounts, err := h.Accounts(ctx)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	balances := map[string]int64{}
+	for _, a := range accounts {
+		balances[a.Name] += a.Balance.Minor
+	}
+	return balances
+}
+
+// calls counts lines of a type in the provider's journal.
+func (h *shop) calls(typ string) int {
+	h.t.Helper()
+	journal, err := os.ReadFile(filepath.Join(h.dir, "provider", "journal.jsonl"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return strings.Count(string(journal), `"t":"`+typ+`"`)
 }

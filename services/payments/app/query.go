@@ -8,6 +8,7 @@ import (
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/payments/intent"
+	"github.com/seed-21071466/souk/services/payments/operation"
 )
 
 // Bounds of a page of intents.
@@ -41,11 +42,8 @@ type Selection struct {
 
 // List reads a page; next is empty at the end.
 func (p *Payments) List(ctx context.Context, s Selection) (page []intent.Intent, next string, err error) {
-	if s.Limit == 0 {
-		s.Limit = pageDefault
-	}
-	if s.Limit < 0 || s.Limit > pageMax {
-		return nil, "", problem.Field("page_size", "out_of_range", "must be 1 to 1000")
+	if s.Limit, err = pageSize(s.Limit, pageDefault, pageMax); err != nil {
+		return nil, "", err
 	}
 	if s.State != "" && !s.State.Known() {
 		return nil, "", problem.Field("state", "unknown", "is no state of a payment")
@@ -69,4 +67,53 @@ func (p *Payments) List(ctx context.Context, s Selection) (page []intent.Intent,
 		next = page[s.Limit-1].ID
 	}
 	return page, next, nil
+}
+
+// OperationSelection is a page of captures or of refunds, by order, oldest first.
+type OperationSelection struct {
+	Kind  operation.Kind
+	Limit int             // 1 to 1,000; 100 when 0
+	Order string          // only this order's
+	State operation.State // only those in this state, pending ones as unknown
+	After Place
+}
+
+// Place is where a page of operations begins: behind this one.
+type Place struct {
+	Order   string
+	Created int64 // unix microseconds
+	ID      string
+}
+
+// states are how a state is asked for, in words with which an index can be used.
+var states = map[operation.State]string{
+	"":                ``,
+	operation.Done:    ` AND state = 'done'`,
+	operation.Failed:  ` AND state = 'failed'`,
+	operation.Unknown: ` AND state IN ('pending', 'unknown')`,
+}
+
+// Operations reads a page; more says that there are others behind it.
+func (p *Payments) Operations(ctx context.Context, s OperationSelection) (page []operation.Operation, more bool, err error) {
+	if s.Limit, err = pageSize(s.Limit, pageDefault, pageMax); err != nil {
+		return nil, false, err
+	}
+	query, args := `SELECT `+operationColumns+` FROM operations WHERE shop = ? AND kind = ?`+states[s.State], []any{p.Shop, string(s.Kind)}
+	if s.Order != "" {
+		query, args = query+` AND order_id = ?`, append(args, s.Order)
+	}
+	if s.After.ID != "" {
+		query, args = query+` AND (order_id, created_at, id) > (?, ?, ?)`, append(args, s.After.Order, s.After.Created, s.After.ID)
+	}
+	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
+		page, err = scanOperations(tx.Query(query+` ORDER BY order_id, created_at, id LIMIT ?`, append(args, s.Limit+1)...))
+		return err
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("list %ss: %w", s.Kind, err)
+	}
+	if len(page) > s.Limit {
+		return page[:s.Limit], true, nil
+	}
+	return page, false, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/payments/intent"
+	"github.com/seed-21071466/souk/services/payments/operation"
 )
 
 // Bounds of the unattended work.
@@ -31,7 +32,7 @@ func (p *Payments) reconcile(ctx context.Context) error {
 			}
 			i, err := p.flights.do(ctx, i.Key(), func() (intent.Intent, error) { return p.settleNow(ctx, i.ID) })
 			if err == nil && !i.State.Final() {
-				err = p.postpone(ctx, i.ID)
+				err = p.postpone(ctx, "intents", i.ID)
 			}
 			return err
 		})
@@ -48,6 +49,45 @@ func (p *Payments) settleNow(ctx context.Context, id string) (i intent.Intent, e
 		return i, err
 	}
 	return p.settle(ctx, i)
+}
+
+// finishOperations asks about open operations whose time has come.
+func (p *Payments) finishOperations(ctx context.Context) error {
+	return p.rounds(ctx, p.asked, "operations", func() (int, error) {
+		due, err := p.dueOperations(ctx, p.now())
+		if err != nil {
+			return 0, err
+		}
+		return len(due), inParallel(due, func(o operation.Operation) error {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return p.finishOperation(ctx, o)
+		})
+	})
+}
+
+// finishOperation takes the order's turn, in which it may have been finished.
+func (p *Payments) finishOperation(ctx context.Context, o operation.Operation) error {
+	done, err := p.turns.take(ctx, o.Order)
+	if err != nil {
+		return nil // the room is closing
+	}
+	defer done()
+	var i intent.Intent
+	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
+		if o, err = p.operation(tx, o.ID); err == nil && o.State.Open() {
+			i, err = p.byID(tx, o.Intent)
+		}
+		return err
+	})
+	if err != nil || !o.State.Open() {
+		return err
+	}
+	if o, err = p.ask(ctx, o, i); err != nil || !o.State.Open() {
+		return err
+	}
+	return p.postpone(ctx, "operations", o.ID)
 }
 
 // rounds works until ctx ends: at once while there is more, else when woken or

@@ -14,19 +14,21 @@ import (
 const attemptsMax = 100
 
 const intentColumns = `id, shop, order_id, run_id, attempt, amount_minor, currency, provider, provider_id,
-	state, seen, held, cause, reason, created_at, updated_at`
+	state, seen, held, cause, reason, created_at, updated_at, multi, captured_minor, refunded_minor`
 
 // scanner is a Row or Rows.
 type scanner interface{ Scan(dest ...any) error }
 
-func scanIntent(from scanner) (i intent.Intent, err error) {
+// scanIntent reads intentColumns, and what more was asked for behind them.
+func scanIntent(from scanner, more ...any) (i intent.Intent, err error) {
 	var state, cause string
-	var seen, held, created, updated int64
-	err = from.Scan(&i.ID, &i.Shop, &i.Order, &i.Run, &i.Attempt, &i.Amount.Minor, &i.Amount.Currency, &i.Provider,
-		&i.ProviderID, &state, &seen, &held, &cause, &i.Reason, &created, &updated)
-	i.State, i.Cause = intent.State(state), intent.Cause(cause)
-	i.Seen, i.Held = intent.Sight(seen), held != 0
-	i.CreatedAt, i.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
+	var seen int64
+	err = from.Scan(append([]any{
+		&i.ID, &i.Shop, &i.Order, &i.Run, &i.Attempt, &i.Amount.Minor, &i.Amount.Currency, &i.Provider,
+		&i.ProviderID, &state, &seen, &i.Held, &cause, &i.Reason, &i.CreatedAt, &i.UpdatedAt,
+		&i.MultiCapture, &i.CapturedMinor, &i.RefundedMinor,
+	}, more...)...)
+	i.State, i.Cause, i.Seen = intent.State(state), intent.Cause(cause), intent.Sight(seen)
 	return i, err
 }
 
@@ -67,7 +69,7 @@ func (p *Payments) insert(tx sqlstore.Tx, i intent.Intent) error {
 	if err := checkAttempt(i); err != nil {
 		return err
 	}
-	_, err := tx.Exec(insertIntent+`VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`, p.values(tx, i)...)
+	_, err := tx.Exec(insertIntent+`VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`, p.values(tx, i)...)
 	return err
 }
 
@@ -77,9 +79,9 @@ func (p *Payments) insertFirst(tx sqlstore.Tx, i intent.Intent) (stored bool, er
 	if err := checkAttempt(i); err != nil {
 		return false, err
 	}
-	n, err := tx.Exec(insertIntent+`SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?
+	n, err := tx.Exec(insertIntent+`SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?
 		WHERE NOT EXISTS (SELECT 1 FROM intents WHERE shop = ? AND order_id = ?)
-		AND NOT EXISTS (SELECT 1 FROM tombstones WHERE shop = ? AND order_id = ?)`,
+		AND NOT EXISTS (SELECT 1 FROM tombstones WHERE shop = ? AND step = 'pay' AND order_id = ?)`,
 		append(p.values(tx, i), i.Shop, i.Order, i.Shop, i.Order)...)
 	return n == 1, err
 }
@@ -88,7 +90,7 @@ func (p *Payments) insertFirst(tx sqlstore.Tx, i intent.Intent) (stored bool, er
 func (p *Payments) heardOf(tx sqlstore.Tx, order string) (bool, error) {
 	var n int
 	err := tx.QueryRow(`SELECT (SELECT COUNT(*) FROM intents WHERE shop = ? AND order_id = ?)
-		+ (SELECT COUNT(*) FROM tombstones WHERE shop = ? AND order_id = ?)`, p.Shop, order, p.Shop, order).Scan(&n)
+		+ (SELECT COUNT(*) FROM tombstones WHERE shop = ? AND step = 'pay' AND order_id = ?)`, p.Shop, order, p.Shop, order).Scan(&n)
 	return n > 0, err
 }
 
@@ -104,20 +106,22 @@ func (p *Payments) values(tx sqlstore.Tx, i intent.Intent) []any {
 	return append(make([]any, 0, 24), // room for the arguments of insertFirst
 		i.ID, i.Shop, i.Order, i.Run, i.Attempt, i.Amount.Minor, i.Amount.Currency, i.Provider, i.ProviderID,
 		string(i.State), int64(i.Seen), flag(i.Held), string(i.Cause), i.Reason,
-		i.CreatedAt.UnixMicro(), i.UpdatedAt.UnixMicro(), p.due(tx, i))
+		i.CreatedAt.UnixMicro(), i.UpdatedAt.UnixMicro(), flag(i.MultiCapture), i.CapturedMinor, i.RefundedMinor, p.due(tx, i))
 }
 
 // errMoved tells that an intent is not any more as it was known.
 var errMoved = errors.New("the intent was changed by somebody else")
 
 // save stores what can change of an intent that is still as it was before:
-// sights only grow and states do not come back under the same sight. A change
-// begins a new patience.
+// sights and sums only grow and states do not come back under the same ones. A
+// change begins a new patience.
 func (p *Payments) save(tx sqlstore.Tx, before, i intent.Intent) error {
-	n, err := tx.Exec(`UPDATE intents SET state = ?, seen = ?, held = ?, cause = ?, reason = ?, tries = 0, due_at = ?,
-		updated_at = ? WHERE shop = ? AND id = ? AND state = ? AND seen = ?`,
-		string(i.State), int64(i.Seen), flag(i.Held), string(i.Cause), i.Reason, p.due(tx, i),
-		i.UpdatedAt.UnixMicro(), i.Shop, i.ID, string(before.State), int64(before.Seen))
+	n, err := tx.Exec(`UPDATE intents SET state = ?, seen = ?, held = ?, cause = ?, reason = ?,
+		captured_minor = ?, refunded_minor = ?, tries = 0, due_at = ?, updated_at = ?
+		WHERE shop = ? AND id = ? AND state = ? AND seen = ? AND captured_minor = ? AND refunded_minor = ?`,
+		string(i.State), int64(i.Seen), flag(i.Held), string(i.Cause), i.Reason,
+		i.CapturedMinor, i.RefundedMinor, p.due(tx, i), i.UpdatedAt.UnixMicro(),
+		i.Shop, i.ID, string(before.State), int64(before.Seen), before.CapturedMinor, before.RefundedMinor)
 	if err == nil && n == 0 {
 		return errMoved
 	}
@@ -136,15 +140,18 @@ func (p *Payments) due(tx sqlstore.Tx, i intent.Intent) int64 {
 	return i.UpdatedAt.Add(p.o.RetryMin).UnixMicro()
 }
 
-// postpone leaves an intent alone, each time for longer.
-func (p *Payments) postpone(ctx context.Context, id string) error {
+// postpone leaves an unfinished row alone, each time for longer.
+func (p *Payments) postpone(ctx context.Context, table, id string) error {
 	return p.Store.Update(ctx, func(tx sqlstore.Tx) error {
 		var tries int
-		err := tx.QueryRow(`SELECT tries FROM intents WHERE shop = ? AND id = ?`, p.Shop, id).Scan(&tries)
+		err := tx.QueryRow(`SELECT tries FROM `+table+` WHERE shop = ? AND id = ? AND due_at > 0`, p.Shop, id).Scan(&tries)
+		if errors.Is(err, sqlstore.ErrNoRows) {
+			return nil // it was finished meanwhile
+		}
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(`UPDATE intents SET tries = ?, due_at = ? WHERE shop = ? AND id = ? AND due_at > 0`,
+		_, err = tx.Exec(`UPDATE `+table+` SET tries = ?, due_at = ? WHERE shop = ? AND id = ? AND due_at > 0`,
 			tries+1, p.now().Add(p.backoff(tries)).UnixMicro(), p.Shop, id)
 		return err
 	})
@@ -165,35 +172,13 @@ func (p *Payments) dueIntents(ctx context.Context, now time.Time) (due []intent.
 func (p *Payments) hurryUnfinished(ctx context.Context) error {
 	now := p.now().UnixMicro()
 	return p.Store.Update(ctx, func(tx sqlstore.Tx) error {
-		for _, table := range []string{"intents", "webhooks"} {
+		for _, table := range []string{"intents", "operations", "webhooks"} {
 			if _, err := tx.Exec(`UPDATE `+table+` SET tries = 0, due_at = ? WHERE due_at > 0 AND due_at > ?`, now, now); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-}
-
-// bury leaves a tombstone; one that stands stays as it is.
-func (p *Payments) bury(tx sqlstore.Tx, c Cancellation, now time.Time) error {
-	_, err := tx.Exec(`INSERT INTO tombstones (shop, order_id, run_id, reason, created_at) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (shop, order_id, run_id) DO NOTHING`, p.Shop, c.Order, c.Run, c.Reason, now.UnixMicro())
-	return err
-}
-
-// buried says that the order's run, or all of its runs, were called off.
-func (p *Payments) buried(tx sqlstore.Tx, order, run string) (bool, error) {
-	var n int
-	err := tx.QueryRow(`SELECT COUNT(*) FROM tombstones WHERE shop = ? AND order_id = ? AND run_id IN (?, '')`,
-		p.Shop, order, run).Scan(&n)
-	return n > 0, err
-}
-
-// buriedRun is the run of an order's first tombstone, ErrNoRows without one.
-func (p *Payments) buriedRun(tx sqlstore.Tx, order string) (run string, err error) {
-	err = tx.QueryRow(`SELECT run_id FROM tombstones WHERE shop = ? AND order_id = ? ORDER BY created_at LIMIT 1`,
-		p.Shop, order).Scan(&run)
-	return run, err
 }
 
 func flag(b bool) int64 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/payments/provider"
 )
@@ -59,11 +60,15 @@ func (p *Payments) setWebhook(tx sqlstore.Tx, w *webhook, tries int, due int64) 
 	return err
 }
 
-// sweepWebhooks destroys what has expired, done or not.
-func (p *Payments) sweepWebhooks(ctx context.Context, now time.Time) error {
+// sweep destroys what has expired: webhooks, done or not, and keys of clients.
+func (p *Payments) sweep(ctx context.Context, now time.Time) error {
 	return p.Store.Update(ctx, func(tx sqlstore.Tx) error {
 		_, err := tx.Exec(`DELETE FROM webhooks WHERE (shop, provider, event_id) IN
 			(SELECT shop, provider, event_id FROM webhooks WHERE expires_at <= ? LIMIT ?)`, now.UnixMicro(), sweepMax)
+		if err != nil {
+			return err
+		}
+		_, err = idem.Sweep(tx, now.Add(-idem.Keep), sweepMax)
 		return err
 	})
 }

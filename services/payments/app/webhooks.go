@@ -61,7 +61,8 @@ func (p *Payments) knows(tx sqlstore.Tx, e provider.Event) (bool, error) {
 	if errors.Is(err, sqlstore.ErrNoRows) {
 		return false, nil
 	}
-	return err == nil && i.RestsAt(sightOf(e.Status)), err
+	known := i.RestsAt(sightOf(e.Status)) && e.Captured <= i.CapturedMinor && e.Refunded <= i.RefundedMinor
+	return err == nil && known, err
 }
 
 func bounded(s string) bool { return len(s) > 0 && len(s) <= eventMax }
@@ -72,7 +73,7 @@ func (p *Payments) followWebhooks(ctx context.Context) error {
 	return p.rounds(ctx, p.webhooks, "webhooks", func() (int, error) {
 		if now := p.now(); now.Sub(swept) >= sweepEvery {
 			swept = now
-			if err := p.sweepWebhooks(ctx, now); err != nil {
+			if err := p.sweep(ctx, now); err != nil {
 				return 0, err
 			}
 		}
@@ -140,7 +141,10 @@ func (p *Payments) hear(tx sqlstore.Tx, w *webhook) (intent.Intent, error) {
 	if err != nil {
 		return intent.Intent{}, err
 	}
-	i, err = p.record(tx, i, i.See(sightOf(w.payment.Status), w.payment.Reason, p.now()))
+	i, err = p.record(tx, i, i.See(sightOf(w.payment.Status), w.payment.Captured, w.payment.Reason, p.now()))
+	if err == nil && (w.payment.Captured > i.CapturedMinor || w.payment.Refunded > i.RefundedMinor) {
+		err = p.hurryOperations(tx, i.Order)
+	}
 	if err != nil {
 		return i, err
 	}
@@ -159,7 +163,7 @@ func (p *Payments) adopt(tx sqlstore.Tx, w *webhook) (intent.Intent, error) {
 	if err != nil {
 		return intent.Intent{}, err
 	}
-	i := p.fresh(Authorization{Order: order, Run: run, Attempt: n, Amount: w.payment.Amount, Provider: w.provider}, w.providerID)
+	i := p.fresh(Authorization{Order: order, Run: run, Attempt: n, Amount: w.payment.Amount, Provider: w.provider}, w.payment)
 	i = i.Cancel(intent.Requested, i.CreatedAt).Intent
 	if err := p.insert(tx, i); err != nil {
 		if sqlstore.IsUnique(err) {

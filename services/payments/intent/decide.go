@@ -34,16 +34,45 @@ func (i Intent) NoAnswer(at time.Time) Change {
 	return Change{Intent: i, Event: PaymentUnknown, News: true}
 }
 
-// See is the fact that the provider's payment was seen to have come so far.
-// It is accepted in every state.
-func (i Intent) See(sight Sight, reason string, at time.Time) Change {
-	if sight <= i.Seen {
+// See is the fact that the provider's payment was seen to have come so far,
+// and how much of it was captured. It is accepted in every state. That a
+// payment holds nothing any more is news only once its captures are known.
+func (i Intent) See(sight Sight, capturedMinor int64, reason string, at time.Time) Change {
+	if sight <= i.Seen || sight == Gone && capturedMinor != i.CapturedMinor {
 		return Change{Intent: i}
 	}
 	i.Seen, i.UpdatedAt = sight, at
 	c := i.seen(sight, reason)
 	c.News = true
 	return c
+}
+
+// Capture is the fact that the provider took an amount. When it holds nothing
+// of the payment any more, closed, the rest is let go; reason is the provider's,
+// if it did so by itself.
+func (i Intent) Capture(minor int64, closed bool, reason string, at time.Time) Change {
+	i.CapturedMinor += minor
+	i.UpdatedAt = at
+	if !closed && i.CapturedMinor < i.Amount.Minor {
+		return Change{Intent: i, News: true}
+	}
+	c := Change{News: true}
+	if i.Held && i.CapturedMinor < i.Amount.Minor {
+		c.Move = Release
+	}
+	if i.State == Canceling || reason != "" {
+		i, c.Event = i.lapse(reason), PaymentVoided
+	}
+	i.State, i.Seen, i.Held = Captured, Gone, false
+	c.Intent = i
+	return c
+}
+
+// Refund is the fact that the provider gave an amount back.
+func (i Intent) Refund(minor int64, at time.Time) Change {
+	i.RefundedMinor += minor
+	i.UpdatedAt = at
+	return Change{Intent: i, News: true}
 }
 
 func (i Intent) seen(sight Sight, reason string) Change {
@@ -93,17 +122,27 @@ func (i Intent) gone(reason string) Change {
 	switch {
 	case i.State == Declined:
 		c.Event = ""
+	case i.CapturedMinor > 0:
+		i = i.lapse(reason)
+		i.State = Captured
 	case i.Cause == Abandoned:
 		i.State, i.Reason, c.Event = Failed, ReasonNoAnswer, PaymentFailed
 	case i.Cause == "" && i.State != Authorized:
 		i.State, i.Reason, c.Event = Failed, reason, PaymentFailed
-	case i.Cause == "":
-		i.State, i.Reason = Voided, reason
 	default:
+		i = i.lapse(reason)
 		i.State = Voided
 	}
 	c.Intent = i
 	return c
+}
+
+// lapse notes that the provider ended it, unless somebody here asked for it.
+func (i Intent) lapse(reason string) Intent {
+	if i.Cause == "" {
+		i.Cause, i.Reason = Lapsed, reason
+	}
+	return i
 }
 
 // Next is what this intent asks to be done, from its state alone.

@@ -1,11 +1,12 @@
 // Package intent is the heart of payments: one intent is one order's wish to
 // pay once, and its state machine decides what is known of it.
 //
-//	created ──▶ confirming ──▶ authorized ──┐
-//	   │          │    └─────▶ declined     │ Cancel
-//	   │          ▼                         ▼
-//	   │       unknown ──Cancel──▶ canceling ──▶ voided   the order asked for it
-//	   └──────────Cancel─────────────▲     └───▶ failed   nobody could learn the outcome
+//	created ──▶ confirming ──▶ authorized ──────────▶ captured   wholly, or the rest was let go
+//	   │          │    └─────▶ declined  │ Cancel        ▲
+//	   │          ▼                      ▼               │
+//	   │       unknown ──Cancel──▶ canceling ────────────┘
+//	   └──────────Cancel─────────────▲   ├─────▶ voided   the order asked for it
+//	                                     └─────▶ failed   nobody could learn the outcome
 //
 // Two kinds of things happen to an intent. Decisions (Confirm, Cancel) are
 // ours. Facts come from the provider by whatever way, the answer of a call, a
@@ -14,6 +15,9 @@
 // ordered, so an intent keeps the furthest it has seen and takes anything
 // earlier for old news: that alone makes all orders of facts end alike. Money
 // that turns up where nobody wants it any more is answered with Void.
+//
+// An authorized intent is captured once or in parts; what was captured is kept
+// by the intent, the rest of it is what is still held.
 package intent
 
 import (
@@ -34,6 +38,7 @@ const (
 	Declined   State = "declined"   // refused: no money
 	Unknown    State = "unknown"    // confirmed, and nobody can say yet how it ended
 	Canceling  State = "canceling"  // not wanted any more; the provider has not agreed yet
+	Captured   State = "captured"   // money was taken, and no more is held
 	Voided     State = "voided"     // no money, because it was called off
 	Failed     State = "failed"     // no money, because the outcome could not be learnt
 )
@@ -41,7 +46,7 @@ const (
 // Final says that the intent asks for nothing more. A late fact may still
 // reopen it.
 func (s State) Final() bool {
-	return s == Authorized || s == Declined || s == Voided || s == Failed
+	return s == Authorized || s == Captured || s == Declined || s == Voided || s == Failed
 }
 
 // RestsAt says that the intent asks for nothing more and has been seen to come
@@ -64,7 +69,7 @@ const (
 	Pending                  // the provider does not know yet
 	Refused
 	Held
-	Gone // no money, for good
+	Gone // holds no money, for good; what was captured before is ours
 )
 
 // Cause is why an intent was called off.
@@ -75,6 +80,7 @@ const (
 	Requested Cause = "requested" // the order asked for it
 	Abandoned Cause = "abandoned" // the outcome stayed unknown for too long
 	Overtaken Cause = "overtaken" // the money came after its decline had been told
+	Lapsed    Cause = "lapsed"    // the provider let go of what it held
 )
 
 // ReasonNoAnswer is the reason of an intent that failed because its outcome
@@ -99,6 +105,15 @@ type Intent struct {
 	Reason     string // of a decline or of a cancellation
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
+
+	MultiCapture  bool  // the provider can capture it in parts
+	CapturedMinor int64 // taken so far, in minor units of Amount
+	RefundedMinor int64 // of it given back
+}
+
+// Rest is what was not captured.
+func (i Intent) Rest() money.Money {
+	return money.Of(i.Amount.Minor-i.CapturedMinor, i.Amount.Currency)
 }
 
 // Key is the provider's idempotency key of an order's attempt.
@@ -126,7 +141,7 @@ type Move uint8
 const (
 	NoMove  Move = iota
 	Hold         // the provider holds the amount for us
-	Release      // it does so no longer
+	Release      // it does so no longer with the rest
 )
 
 // Change is what a decision or a fact made of an intent: the intent as it is

@@ -25,7 +25,12 @@ type step struct {
 }
 
 func sees(s intent.Sight) step {
-	return step{fmt.Sprint("sees ", s), func(i intent.Intent) intent.Change { return i.See(s, "why", at) }}
+	return step{fmt.Sprint("sees ", s), func(i intent.Intent) intent.Change { return i.See(s, i.CapturedMinor, "why", at) }}
+}
+
+// captures takes so many of the hundred pence.
+func captures(minor int64, closed bool) step {
+	return step{fmt.Sprint("captures ", minor), func(i intent.Intent) intent.Change { return i.Capture(minor, closed, "", at) }}
 }
 
 var (
@@ -72,6 +77,16 @@ func TestLives(t *testing.T) {
 		"pending after it was called off is old to it":  {[]step{cancels, pending}, intent.Canceling, "", intent.Void},
 		"an answer is missing after it was called off":  {[]step{cancels, noAnswer}, intent.Canceling, "", intent.Void},
 		"called off before anything was confirmed, too": {[]step{cancels, sees(intent.Unconfirmed)}, intent.Canceling, "", intent.Void},
+		"captured whole":                                {[]step{held, captures(100, true)}, intent.Captured, "PaymentAuthorized+", intent.Rest},
+		"captured for less, the rest let go":            {[]step{held, captures(60, true)}, intent.Captured, "PaymentAuthorized+ -", intent.Rest},
+		"captured in part":                              {[]step{held, captures(60, false)}, intent.Authorized, "PaymentAuthorized+", intent.Rest},
+		"captured in two parts":                         {[]step{held, captures(60, false), captures(40, false)}, intent.Captured, "PaymentAuthorized+", intent.Rest},
+		"captured in part, the rest called off":         {[]step{held, captures(60, false), cancels, gone}, intent.Captured, "PaymentAuthorized+ PaymentVoided-", intent.Rest},
+		"captured in part, the rest lapses":             {[]step{held, captures(60, false), gone}, intent.Captured, "PaymentAuthorized+ PaymentVoided-", intent.Rest},
+		"called off while a final capture is under way": {[]step{held, cancels, captures(60, true)}, intent.Captured, "PaymentAuthorized+ PaymentVoided-", intent.Rest},
+		"called off while a capture is under way":       {[]step{held, cancels, captures(60, false)}, intent.Canceling, "PaymentAuthorized+", intent.Void},
+		"called off after it was captured":              {[]step{held, captures(100, true), cancels}, intent.Captured, "PaymentAuthorized+", intent.Rest},
+		"old news after it was captured":                {[]step{held, captures(60, true), held, gone}, intent.Captured, "PaymentAuthorized+ -", intent.Rest},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i, told := confirming(), ""
@@ -110,16 +125,25 @@ func TestWhatToDoAfterAReading(t *testing.T) {
 	}
 }
 
+// sight is what a reading showed.
+type sight struct {
+	of       intent.Sight
+	captured int64
+}
+
 // world is a provider and the messages under way from it: whoever read the
-// payment may deliver late, twice or never.
+// payment may deliver late, twice or never. Of captures one at a time is under
+// way, and its answer arrives before the rest is voided.
 type world struct {
 	payment  intent.Sight
 	outcome  intent.Sight // what a confirmation comes to: Held or Refused
+	captured int64
+	open     int64 // an amount that was captured and not yet told
 	charges  int
-	readings []intent.Sight
+	readings []sight
 	intent   intent.Intent
-	holds    int
-	releases int
+	ledger   int64 // what it holds
+	taken    int64 // by captures
 	told     map[intent.Event]int
 }
 
@@ -128,9 +152,9 @@ func (w *world) apply(c intent.Change) {
 	w.told[c.Event]++
 	switch c.Move {
 	case intent.Hold:
-		w.holds++
+		w.ledger += c.Intent.Amount.Minor
 	case intent.Release:
-		w.releases++
+		w.ledger -= c.Intent.Rest().Minor
 	}
 }
 
@@ -150,18 +174,43 @@ func (w *world) settle() {
 	}
 }
 
+// capture is begun only while the intent is authorized.
+func (w *world) capture(minor int64, final bool) {
+	if w.intent.State != intent.Authorized || w.payment != intent.Held || w.open > 0 || minor > w.intent.Rest().Minor {
+		return
+	}
+	w.open = minor
+	w.captured += minor
+	if final || w.captured == w.intent.Amount.Minor {
+		w.payment = intent.Gone
+	}
+}
+
+func (w *world) answer() {
+	if w.open == 0 {
+		return
+	}
+	minor := w.open
+	w.open = 0
+	w.taken += minor
+	w.ledger -= minor
+	w.apply(w.intent.Capture(minor, w.payment == intent.Gone, "", at))
+}
+
 // cancel is refused while pending, as the port allows.
 func (w *world) cancel() {
+	w.answer()
 	if w.payment == intent.Unconfirmed || w.payment == intent.Held {
 		w.payment = intent.Gone
 	}
 }
 
-func (w *world) read() { w.readings = append(w.readings, w.payment) }
+func (w *world) read() { w.readings = append(w.readings, sight{w.payment, w.captured}) }
 
 // quiet lets everything under way end and the reconciler do its work.
 func (w *world) quiet() {
 	w.settle()
+	w.answer()
 	for range 4 {
 		switch w.intent.Next() {
 		case intent.Void:
@@ -172,7 +221,7 @@ func (w *world) quiet() {
 				w.settle()
 			}
 		}
-		w.apply(w.intent.See(w.payment, "", at))
+		w.apply(w.intent.See(w.payment, w.captured, "", at))
 	}
 }
 
@@ -182,10 +231,14 @@ func TestInAnyOrderNothingIsChargedTwiceAndAllConverges(t *testing.T) {
 		w.outcome = rapid.SampledFrom([]intent.Sight{intent.Held, intent.Refused}).Draw(t, "outcome")
 		canceled := false
 		t.Repeat(map[string]func(*rapid.T){
-			"the confirming call arrives":  func(*rapid.T) { w.confirm() },
-			"the provider settles":         func(*rapid.T) { w.settle() },
-			"the answer is lost":           func(*rapid.T) { w.apply(w.intent.NoAnswer(at)) },
-			"somebody reads the payment":   func(*rapid.T) { w.read() },
+			"the confirming call arrives": func(*rapid.T) { w.confirm() },
+			"the provider settles":        func(*rapid.T) { w.settle() },
+			"the answer is lost":          func(*rapid.T) { w.apply(w.intent.NoAnswer(at)) },
+			"somebody reads the payment":  func(*rapid.T) { w.read() },
+			"an amount is captured": func(t *rapid.T) {
+				w.capture(rapid.Int64Range(1, 100).Draw(t, "minor"), rapid.Bool().Draw(t, "final"))
+			},
+			"the capture is answered":      func(*rapid.T) { w.answer() },
 			"the order calls it off":       func(*rapid.T) { canceled = true; w.apply(w.intent.Cancel(intent.Requested, at)) },
 			"the reconciler abandons":      func(*rapid.T) { canceled = true; w.apply(w.intent.Cancel(intent.Abandoned, at)) },
 			"the void is carried out":      func(*rapid.T) { voidIfAsked(w) },
@@ -199,6 +252,9 @@ func TestInAnyOrderNothingIsChargedTwiceAndAllConverges(t *testing.T) {
 		}
 		if (w.intent.State == intent.Authorized) != (w.payment == intent.Held) || w.intent.Held != (w.payment == intent.Held) {
 			t.Fatalf("the provider's payment is %d and the intent %+v", w.payment, w.intent)
+		}
+		if (w.intent.State == intent.Captured) != (w.captured > 0 && w.payment == intent.Gone) || w.intent.CapturedMinor != w.captured {
+			t.Fatalf("the provider captured %d and the intent is %+v", w.captured, w.intent)
 		}
 		if canceled && w.payment == intent.Held {
 			t.Fatalf("called off, and the provider still holds money: %+v", w.intent)
@@ -216,12 +272,17 @@ func deliver(t *rapid.T, w *world) {
 	if len(w.readings) == 0 {
 		return
 	}
-	w.apply(w.intent.See(rapid.SampledFrom(w.readings).Draw(t, "reading"), "", at))
+	s := rapid.SampledFrom(w.readings).Draw(t, "reading")
+	w.apply(w.intent.See(s.of, s.captured, "", at))
 }
 
 func (w *world) check(t *rapid.T) {
-	if w.charges > 1 || w.holds > 1 || w.releases > w.holds || w.intent.Held != (w.holds > w.releases) {
-		t.Fatalf("%d charges, %d holds, %d releases: %+v", w.charges, w.holds, w.releases, w.intent)
+	var held int64
+	if w.intent.Held {
+		held = w.intent.Rest().Minor
+	}
+	if w.charges > 1 || w.ledger != held || w.taken != w.intent.CapturedMinor {
+		t.Fatalf("%d charges, the ledger holds %d, captured %d: %+v", w.charges, w.ledger, w.taken, w.intent)
 	}
 	for _, event := range []intent.Event{
 		intent.PaymentAuthorized, intent.PaymentDeclined, intent.PaymentUnknown, intent.PaymentVoided, intent.PaymentFailed,

@@ -11,21 +11,59 @@ import (
 	"github.com/seed-21071466/souk/money/protomoney"
 	"github.com/seed-21071466/souk/services/payments/app"
 	"github.com/seed-21071466/souk/services/payments/intent"
+	"github.com/seed-21071466/souk/services/payments/operation"
+	"github.com/seed-21071466/souk/services/payments/wallet"
 )
 
 // Publish is what a record of the payments' log says in public; its ordering
-// key, the stream, is the order.
+// key, the stream, is the order, and of a wallet's change the wallet.
 func Publish(r eventlog.Recorded) (typ string, data []byte, err error) {
-	var told app.Told
-	if err := json.Unmarshal(r.Data, &told); err != nil {
+	public, err := public(r)
+	if err != nil {
 		return "", nil, fmt.Errorf("read event %d of payments: %w", r.Position, err)
 	}
-	public := event(intent.Event(r.Type), told)
 	if public == nil {
 		return "", nil, nil
 	}
 	data, err = proto.Marshal(public)
 	return string(public.ProtoReflect().Descriptor().FullName()), data, err
+}
+
+// public is nil for a record that says nothing.
+func public(r eventlog.Recorded) (proto.Message, error) {
+	if kind := wallet.Kind(r.Type); kind.Word() != "" {
+		var told app.ToldEntry
+		err := json.Unmarshal(r.Data, &told)
+		return walletChanged(kind, told), err
+	}
+	switch event := operation.Event(r.Type); event {
+	case operation.PaymentCaptured, operation.CaptureFailed, operation.PaymentRefunded, operation.RefundFailed:
+		var told app.ToldOperation
+		err := json.Unmarshal(r.Data, &told)
+		return operated(event, told), err
+	}
+	var told app.Told
+	err := json.Unmarshal(r.Data, &told)
+	return event(intent.Event(r.Type), told), err
+}
+
+func walletChanged(kind wallet.Kind, t app.ToldEntry) proto.Message {
+	return &paymentsv1.WalletChanged{
+		SubjectId: t.Subject, Kind: kind.Word(), Amount: protomoney.From(t.Amount),
+		Balance: protomoney.Minor(t.Balance, t.Amount.Currency), OrderId: t.Order,
+	}
+}
+
+func operated(event operation.Event, t app.ToldOperation) proto.Message {
+	switch event {
+	case operation.PaymentCaptured:
+		return &paymentsv1.PaymentCaptured{OrderId: t.Order, CaptureId: t.ID, Amount: protomoney.From(t.Amount)}
+	case operation.CaptureFailed:
+		return &paymentsv1.CaptureFailed{OrderId: t.Order, CaptureId: t.ID, Code: t.Code}
+	case operation.PaymentRefunded:
+		return &paymentsv1.PaymentRefunded{OrderId: t.Order, RefundId: t.ID, Amount: protomoney.From(t.Amount)}
+	}
+	return &paymentsv1.RefundFailed{OrderId: t.Order, RefundId: t.ID, Code: t.Code}
 }
 
 func event(typ intent.Event, t app.Told) proto.Message {
@@ -34,6 +72,7 @@ func event(typ intent.Event, t app.Told) proto.Message {
 	case intent.PaymentAuthorized:
 		return &paymentsv1.PaymentAuthorized{
 			OrderId: t.Order, IntentId: t.Intent, RunId: t.Run, Attempt: attempt, Amount: protomoney.From(t.Amount),
+			MultiCapture: t.Multi,
 		}
 	case intent.PaymentDeclined:
 		return &paymentsv1.PaymentDeclined{

@@ -125,7 +125,9 @@ func intentOut(i intent.Intent) *paymentsv1.Intent {
 	}
 	out := &paymentsv1.Intent{
 		Id: i.ID, OrderId: i.Order, State: string(i.State), Amount: protomoney.From(i.Amount), Provider: i.Provider,
-		ProviderId: i.ProviderID, Attempt: int32(i.Attempt),
+		ProviderId: i.ProviderID, Attempt: int32(i.Attempt), MultiCapture: i.MultiCapture,
+		Captured:  protomoney.Minor(i.CapturedMinor, i.Amount.Currency),
+		Refunded:  protomoney.Minor(i.RefundedMinor, i.Amount.Currency),
 		CreatedAt: timestamppb.New(i.CreatedAt), UpdatedAt: timestamppb.New(i.UpdatedAt),
 	}
 	if i.State == intent.Declined || i.State == intent.Failed {

@@ -20,6 +20,10 @@ type Subject struct {
 	Provider provider.Provider
 	OK       string // is authorized
 	Declined string // is declined for want of funds
+	// CaptureRefusedOnce is authorized, and its first capture refused.
+	CaptureRefusedOnce string
+	// RefundRefusedOnce is authorized and captured, and its first refund refused.
+	RefundRefusedOnce string
 	// Webhook makes the headers and the body of a webhook that the provider
 	// would send at that time about that payment.
 	Webhook func(at time.Time, paymentID string) (http.Header, []byte)
@@ -44,6 +48,19 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"a webhook is read only with a fresh, true signature":   verifies,
 		"what is listed is what was made, in that order":        lists,
 		"an authorization lives for a declared time, if at all": declares,
+
+		"a capture takes the money, and shows it":                 captures,
+		"a capture in parts leaves the rest held, if that can be": capturesInParts,
+		"a final capture lets go of the rest":                     capturesFinally,
+		"a key captures once, at once and for ever":               capturesOnce,
+		"a key that did something is not used for something else": refusesReusedOperation,
+		"more than is held is not captured":                       refusesTooMuch,
+		"what holds no money is not captured":                     refusesUnheld,
+		"a refused capture is tried anew under its key":           retriesCapture,
+		"canceling keeps what was captured":                       cancelsTheRest,
+		"a refund gives back, once a key":                         refunds,
+		"more than was captured is not refunded":                  refusesRefundTooMuch,
+		"a refused refund is tried anew under its key":            retriesRefund,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -85,6 +102,7 @@ func createsUnconfirmed(t *testing.T, s Subject) {
 	got := s.has(t, p.ID, provider.Created)
 	want := provider.Payment{
 		ID: p.ID, Key: "ord_1/pay/1", Reference: "ord_1", Amount: money.Of(1234, "GBP"), Status: provider.Created,
+		MultiCapture: s.Provider.Capabilities().MultiCapture,
 	}
 	if got != want || p != want {
 		t.Fatalf("created %+v and read %+v, want %+v", p, got, want)

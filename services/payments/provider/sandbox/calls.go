@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,6 +31,9 @@ func (s *Sandbox) Create(ctx context.Context, draft provider.Draft) (provider.Pa
 	created := record{
 		Type: "create", ID: name("sbx_", s.epoch, n), Key: draft.Key, Ref: draft.Reference, Token: draft.Token,
 		Amount: draft.Amount.Minor, Currency: draft.Amount.Currency, At: s.now(),
+	}
+	if !s.o.SingleCapture {
+		created.Multi = 1
 	}
 	offset := s.journal.size
 	s.scratch = created.append(s.scratch[:0])
@@ -61,7 +65,7 @@ func check(d provider.Draft) error {
 // again answers a draft whose key was used.
 func (s *Sandbox) again(n uint32, d provider.Draft) (provider.Payment, error) {
 	e := s.index.at(n)
-	created, err := s.created(e.offset)
+	created, err := s.recorded(e.offset)
 	if err != nil {
 		return provider.Payment{}, err
 	}
@@ -72,8 +76,8 @@ func (s *Sandbox) again(n uint32, d provider.Draft) (provider.Payment, error) {
 	return s.index.payment(*e, &created), nil
 }
 
-// created reads a create line back.
-func (s *Sandbox) created(offset int64) (r record, err error) {
+// recorded reads a line back.
+func (s *Sandbox) recorded(offset int64) (r record, err error) {
 	line, err := s.journal.line(offset)
 	if err == nil {
 		err = r.parse(line)
@@ -181,7 +185,7 @@ func (s *Sandbox) Get(ctx context.Context, id string) (provider.Payment, error) 
 
 // payment is the port's view of an entry.
 func (s *Sandbox) payment(e entry) (provider.Payment, error) {
-	created, err := s.created(e.offset)
+	created, err := s.recorded(e.offset)
 	if err != nil {
 		return provider.Payment{}, err
 	}
@@ -214,7 +218,7 @@ func (s *Sandbox) Cancel(ctx context.Context, id string) (provider.Payment, erro
 func (s *Sandbox) cancel(n uint32) error {
 	e := s.index.at(n)
 	switch e.status {
-	case provider.Canceled, provider.Declined:
+	case provider.Canceled, provider.Captured, provider.Declined:
 		return nil
 	case provider.Pending:
 		if scripts[e.script].settles != never {
@@ -222,7 +226,7 @@ func (s *Sandbox) cancel(n uint32) error {
 		}
 	}
 	crashpoint.Hit("provider cancel before")
-	return s.change(n, record{Type: "cancel"}, state{status: provider.Canceled, reason: reasonRequested})
+	return s.change(n, record{Type: "cancel"}, e.ended(reasonRequested))
 }
 
 // List gives the payments in the order of their making.
@@ -234,25 +238,39 @@ func (s *Sandbox) List(ctx context.Context, cursor string, limit int) ([]provide
 	if err := s.ready(ctx); err != nil {
 		return nil, "", err
 	}
-	s.mu.Lock()
-	last := min(uint64(len(s.index.entries)), from+uint64(max(limit, 1)))
-	total := uint64(len(s.index.entries))
-	s.mu.Unlock()
-	var page []provider.Payment
-	for n := from + 1; n <= last; n++ {
-		s.mu.Lock()
-		id := s.index.id(uint32(n))
-		s.mu.Unlock()
-		p, err := s.Get(ctx, id)
-		if err != nil {
+	entries, more, err := s.entries(from, max(limit, 1))
+	if err != nil {
+		return nil, "", fmt.Errorf("list payments: %w", err)
+	}
+	page := make([]provider.Payment, len(entries))
+	for i, e := range entries {
+		if page[i], err = s.payment(e); err != nil {
 			return nil, "", fmt.Errorf("list payments: %w", err)
 		}
-		page = append(page, p)
 	}
-	if last >= total {
+	if !more {
 		return page, "", nil
 	}
-	return page, strconv.FormatUint(last, 10), nil
+	return page, strconv.FormatUint(from+uint64(len(page)), 10), nil
+}
+
+// entries is a page of the index, of which no power cut can take anything back.
+func (s *Sandbox) entries(from uint64, limit int) (page []entry, more bool, err error) {
+	s.mu.Lock()
+	total := uint64(len(s.index.entries))
+	last := min(total, from+uint64(limit))
+	for n := from + 1; n <= last && err == nil; n++ {
+		err = s.settle(uint32(n))
+	}
+	if err == nil && from < last {
+		page = slices.Clone(s.index.entries[from:last])
+	}
+	firm := s.journal.firm
+	s.mu.Unlock()
+	if err == nil {
+		err = s.journal.sync(firm)
+	}
+	return page, last < total, err
 }
 
 // VerifyWebhook checks the signature and the time of a webhook.

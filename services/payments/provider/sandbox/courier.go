@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,15 +27,18 @@ const (
 // letter is one event to be delivered or, in the agenda of settlings, one
 // payment to be settled.
 type letter struct {
-	due     int64 // unix microseconds
-	created int64 // when the event happened
-	written int64 // end of its lines in the journal, which are synced before it is told
-	payment uint32
-	number  uint32 // of the event
-	epoch   uint32 // of the event's id
-	kind    provider.Status
-	copies  uint8 // deliveries still to be made
-	tries   uint8
+	due      int64 // unix microseconds
+	created  int64 // when the event happened
+	written  int64 // end of its lines in the journal, which are synced before it is told
+	captured int64 // of the payment then
+	refunded int64 // of the payment then
+	payment  uint32
+	number   uint32          // of the event
+	epoch    uint32          // of the event's id
+	status   provider.Status // of the payment then
+	word     uint8           // what is told, see words
+	copies   uint8           // deliveries still to be made
+	tries    uint8
 }
 
 // agenda gives letters by their time.
@@ -87,21 +91,24 @@ func newCourier(o Options) courier {
 	}
 }
 
-// announce makes the letters about a payment's new status.
-func (c *courier) announce(payment uint32, m mail, status provider.Status, now int64) []letter {
-	if c.o.WebhookURL == "" || m == none || status == provider.Pending {
+// announce makes the letters about what a payment has become.
+func (c *courier) announce(payment uint32, m mail, word uint8, is state, now int64) []letter {
+	if c.o.WebhookURL == "" || m == none || word == wordPending {
 		return nil
 	}
-	l := letter{due: now, created: now, payment: payment, kind: status, copies: 1}
+	l := letter{
+		due: now, created: now, payment: payment, word: word, copies: 1,
+		status: is.status, captured: is.captured, refunded: is.refunded,
+	}
 	switch m {
 	case twice:
 		l.copies = 2
 	case late:
 		l.due += c.o.LateFor.Microseconds()
 	case reordered:
-		if status != provider.Canceled {
+		if word < wordCanceled {
 			earlier := l
-			earlier.kind = provider.Pending
+			earlier.word, earlier.status = wordPending, provider.Pending
 			earlier.due += c.o.ReorderBy.Microseconds()
 			return []letter{earlier, l}
 		}
@@ -115,8 +122,11 @@ func (c *courier) write(lines []byte, epoch uint32, id string, l *letter, now in
 	c.numbers++
 	l.number, l.epoch = c.numbers, epoch
 	r := record{
-		Type: "event", Event: l.id(), ID: id, Kind: eventPrefix + l.kind.String(),
+		Type: "event", Event: l.id(), ID: id, Kind: eventPrefix + words[l.word],
 		Copies: int64(l.copies), Due: l.due, At: now,
+	}
+	if l.captured > 0 {
+		r.Status, r.Captured, r.Refunded = l.status.String(), l.captured, l.refunded
 	}
 	lines = r.append(lines)
 	if len(c.letters) < lettersMax {
@@ -162,7 +172,8 @@ func (c *courier) learn(r *record, unsent map[uint32]letter) {
 	_, payment, _ := parseName("sbx_", r.ID)
 	unsent[number] = letter{
 		due: r.Due, created: r.At, payment: payment, number: number, epoch: epoch, copies: uint8(r.Copies),
-		kind: provider.ParseStatus(strings.TrimPrefix(r.Kind, eventPrefix)),
+		word:   uint8(max(0, slices.Index(words[:], strings.TrimPrefix(r.Kind, eventPrefix)))),
+		status: provider.ParseStatus(r.Status), captured: r.Captured, refunded: r.Refunded,
 	}
 }
 

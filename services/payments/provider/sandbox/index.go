@@ -11,11 +11,13 @@ import (
 	"github.com/seed-21071466/souk/services/payments/provider"
 )
 
-// entry is what memory keeps of a payment, 40 bytes; its key and reference
+// entry is what memory keeps of a payment, 56 bytes; its key and reference
 // stay in the journal at offset.
 type entry struct {
 	offset   int64  // of its create line
 	amount   int64  // minor units
+	captured int64  // of it
+	refunded int64  // of what was captured
 	due      int64  // unix microseconds at which it changes by itself; 0: never
 	epoch    uint32 // of the id, see id
 	own      uint32 // the token's own time in milliseconds, 0: the configured one
@@ -23,16 +25,27 @@ type entry struct {
 	script   uint8 // index into scripts
 	status   provider.Status
 	reason   uint8 // index into reasons
+	marks    marks
 }
+
+// marks are what else is known of a payment.
+type marks uint8
+
+const (
+	multi          marks = 1 << iota // it can be captured in parts
+	refusedCapture                   // a capture of it was refused
+	refusedRefund                    // a refund of it was refused
+)
 
 func (e *entry) ownTime() time.Duration { return time.Duration(e.own) * time.Millisecond }
 
-// index finds payments by id and by key. An id is sbx_<epoch>_<n>: n counts
+// index finds payments by id and by key, and captures and refunds by key. An id is sbx_<epoch>_<n>: n counts
 // payments, and epoch counts how often the journal was opened, so that an id
 // lost with an unsynced tail is never given to another payment.
 type index struct {
 	entries []entry
 	byKey   map[keyDigest]uint32 // to n
+	done    map[keyDigest]int64  // captures and refunds by key, to the offset of their line
 }
 
 // keyDigest stands for an idempotency key; 16 bytes of SHA-256 do not collide.
@@ -43,7 +56,9 @@ func digest(key string) keyDigest {
 	return keyDigest(sum[:16])
 }
 
-func newIndex() index { return index{byKey: map[keyDigest]uint32{}} }
+func newIndex() index {
+	return index{byKey: map[keyDigest]uint32{}, done: map[keyDigest]int64{}}
+}
 
 func (x *index) add(key string, e entry) (n uint32) {
 	x.entries = append(x.entries, e)
@@ -92,15 +107,26 @@ func (x *index) learn(r *record, offset int64) error {
 	switch r.Type {
 	case "create":
 		return x.learnCreate(r, offset)
-	case "confirm", "settle", "cancel":
+	case "confirm", "settle", "cancel", kindCapture, kindRefund, typeRefused:
 		n, err := x.find(r.ID)
 		if err != nil {
 			return fmt.Errorf("%w: %s of %s, which was not created", errBadLine, r.Type, r.ID)
 		}
-		e := x.at(n)
-		e.status, e.reason, e.due = provider.ParseStatus(r.Status), reasonNumber(r.Reason), r.Due
+		x.learnChange(x.at(n), r, offset)
 	}
 	return nil
+}
+
+func (x *index) learnChange(e *entry, r *record, offset int64) {
+	switch r.Type {
+	case typeRefused:
+		e.marks |= refusal(r.Kind)
+		return
+	case kindCapture, kindRefund:
+		x.done[digest(r.Key)] = offset
+		e.captured, e.refunded = r.Captured, r.Refunded
+	}
+	e.status, e.reason, e.due = provider.ParseStatus(r.Status), reasonNumber(r.Reason), r.Due
 }
 
 func (x *index) learnCreate(r *record, offset int64) error {
@@ -109,10 +135,14 @@ func (x *index) learnCreate(r *record, offset int64) error {
 	if !ok || err != nil || int(n) != len(x.entries)+1 || len(r.Currency) != 3 {
 		return fmt.Errorf("%w: create of %s", errBadLine, r.ID)
 	}
-	x.add(r.Key, entry{
+	e := entry{
 		offset: offset, amount: r.Amount, epoch: epoch, own: uint32(own.Milliseconds()),
 		currency: [3]byte([]byte(r.Currency)), script: script, status: provider.Created,
-	})
+	}
+	if r.Multi != 0 {
+		e.marks = multi
+	}
+	x.add(r.Key, e)
 	return nil
 }
 
@@ -122,5 +152,6 @@ func (x *index) payment(e entry, created *record) provider.Payment {
 		ID: created.ID, Key: created.Key, Reference: created.Ref,
 		Amount: money.Of(e.amount, string(e.currency[:])),
 		Status: e.status, Reason: reasons[e.reason],
+		MultiCapture: e.marks&multi != 0, Captured: e.captured, Refunded: e.refunded,
 	}
 }

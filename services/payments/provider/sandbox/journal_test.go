@@ -28,6 +28,14 @@ func TestWhatIsAnsweredIsOnTheDisk(t *testing.T) {
 	if confirm != nil || s.journal.synced < s.journal.size {
 		t.Errorf("confirmed, %v, with %d of %d bytes synced", confirm, s.journal.synced, s.journal.size)
 	}
+	for _, key := range []string{"first", "second"} { // the second is refused, which is on the disk too
+		if _, err := s.Capture(ctx, p.ID, key, money.Of(1, "GBP"), true); err != nil || s.journal.synced < s.journal.size {
+			t.Errorf("captured, %v, with %d of %d bytes synced", err, s.journal.synced, s.journal.size)
+		}
+	}
+	if _, err := s.Refund(ctx, p.ID, "rfd", money.Of(1, "GBP")); err != nil || s.journal.synced < s.journal.size {
+		t.Errorf("refunded, %v, with %d of %d bytes synced", err, s.journal.synced, s.journal.size)
+	}
 	if _, err := s.Cancel(ctx, p.ID); err != nil || s.journal.synced < s.journal.size {
 		t.Errorf("canceled, %v, with %d of %d bytes synced", err, s.journal.synced, s.journal.size)
 	}
@@ -104,6 +112,7 @@ func write(t testing.TB, dir string, payments uint32) (lines []byte) {
 func FuzzRecord(f *testing.F) {
 	f.Add(`{"t":"create","id":"sbx_1_1","key":"k","currency":"GBP","token":"tok_ok","amount":1,"at":2}` + "\n")
 	f.Add(`{"t":"sent","event":"evt_1_1","later":"member"}` + "\n")
+	f.Add(`{"t":"capture","id":"sbx_1_1","key":"cap_1","status":"authorized","amount":60,"captured":60,"final":1,"due":9,"at":2}` + "\n")
 	f.Fuzz(func(t *testing.T, line string) {
 		var r, again record
 		if r.parse(line) != nil {

@@ -11,18 +11,22 @@ import (
 // whole numbers, so that it is read without reflection. Members that are empty
 // are left out; docs/sandbox-provider.md says which type has which.
 type record struct {
-	Type     string // open, create, confirm, settle, cancel, event, sent, dropped
+	Type     string // open, create, confirm, settle, cancel, capture, refund, refused, event, sent, dropped
 	ID       string // the payment
-	Key      string // create
+	Key      string // create, capture, refund, refused
 	Ref      string // create
 	Currency string // create
 	Token    string // create
 	Attempt  string // confirm
-	Status   string // confirm, settle, cancel: what the payment became
-	Reason   string // confirm, settle, cancel
+	Status   string // confirm, settle, cancel, capture, refund, event: what the payment became
+	Reason   string // confirm, settle, cancel, capture, refund: of the payment; refused: of the refusal
 	Event    string // event, sent, dropped
-	Kind     string // event
-	Amount   int64  // create, in minor units
+	Kind     string // event; refused: capture or refund
+	Amount   int64  // create, capture, refund, refused, in minor units
+	Captured int64  // capture, refund, event: taken of the payment so far
+	Refunded int64  // capture, refund, event: given back so far
+	Final    int64  // capture: 1 if nothing more was to be captured
+	Multi    int64  // create: 1 if it can be captured in parts
 	Copies   int64  // event: deliveries intended
 	Due      int64  // when a payment changes by itself, when an event is to be sent; unix microseconds
 	Epoch    int64  // open: how often the journal was opened
@@ -45,6 +49,10 @@ func (r *record) append(b []byte) []byte {
 	b = appendWord(b, "event", r.Event)
 	b = appendWord(b, "kind", r.Kind)
 	b = appendNumber(b, "amount", r.Amount)
+	b = appendNumber(b, "captured", r.Captured)
+	b = appendNumber(b, "refunded", r.Refunded)
+	b = appendNumber(b, "final", r.Final)
+	b = appendNumber(b, "multi", r.Multi)
 	b = appendNumber(b, "copies", r.Copies)
 	b = appendNumber(b, "due", r.Due)
 	b = appendNumber(b, "epoch", r.Epoch)
@@ -182,6 +190,14 @@ func (r *record) number(name string) *int64 {
 	switch name {
 	case "amount":
 		return &r.Amount
+	case "captured":
+		return &r.Captured
+	case "refunded":
+		return &r.Refunded
+	case "final":
+		return &r.Final
+	case "multi":
+		return &r.Multi
 	case "copies":
 		return &r.Copies
 	case "due":

@@ -68,6 +68,8 @@ type Options struct {
 	ReorderBy time.Duration
 	// AuthorizationLives is when an authorization lapses, 7 days when 0.
 	AuthorizationLives time.Duration
+	// SingleCapture makes payments that are captured once, not in parts.
+	SingleCapture bool
 }
 
 func (o Options) withDefaults() Options {
@@ -215,9 +217,10 @@ func (s *Sandbox) Close() error {
 // Name is "sandbox".
 func (s *Sandbox) Name() string { return Name }
 
-// Capabilities are one capture and authorizations of a week.
+// Capabilities are captures in parts, unless they were turned off, and
+// authorizations of a week.
 func (s *Sandbox) Capabilities() provider.Capabilities {
-	return provider.Capabilities{AuthorizationLives: s.o.AuthorizationLives}
+	return provider.Capabilities{MultiCapture: !s.o.SingleCapture, AuthorizationLives: s.o.AuthorizationLives}
 }
 
 func (s *Sandbox) now() int64 { return s.o.Clock.Now().UnixMicro() }

@@ -42,16 +42,22 @@ func open(t testing.TB, dir string, o sandbox.Options) *sandbox.Sandbox {
 }
 
 func TestProvider(t *testing.T) {
-	providertest.Run(t, func(t *testing.T) providertest.Subject {
-		s := open(t, t.TempDir(), sandbox.Options{})
-		return providertest.Subject{
-			Provider: s, OK: "tok_ok", Declined: "tok_declined_insufficient_funds", Now: time.Now,
-			Webhook: func(at time.Time, id string) (http.Header, []byte) {
-				body := []byte(`{"type":"payment.authorized","timestamp":"2026-01-02T03:04:05Z","data":{"id":"` + id + `"}}`)
-				return sandbox.Sign(secret, "evt_1_1", at, body), body
-			},
-		}
-	})
+	for name, o := range map[string]sandbox.Options{"captures in parts": {}, "captures once": {SingleCapture: true}} {
+		t.Run(name, func(t *testing.T) {
+			providertest.Run(t, func(t *testing.T) providertest.Subject { return subject(open(t, t.TempDir(), o)) })
+		})
+	}
+}
+
+func subject(s *sandbox.Sandbox) providertest.Subject {
+	return providertest.Subject{
+		Provider: s, OK: "tok_ok", Declined: "tok_declined_insufficient_funds", Now: time.Now,
+		CaptureRefusedOnce: "tok_capture_declined_once", RefundRefusedOnce: "tok_refund_declined_once",
+		Webhook: func(at time.Time, id string) (http.Header, []byte) {
+			body := []byte(`{"type":"payment.authorized","timestamp":"2026-01-02T03:04:05Z","data":{"id":"` + id + `"}}`)
+			return sandbox.Sign(secret, "evt_1_1", at, body), body
+		},
+	}
 }
 
 func create(t testing.TB, s *sandbox.Sandbox, key, token string) string {

@@ -29,12 +29,25 @@ const (
 	none                  // nothing is sent
 )
 
+// trouble is what becomes of a capture or of a refund.
+type trouble uint8
+
+const (
+	no            trouble = iota // it is done
+	refusedAlways                // it is refused, whenever it is tried
+	refusedOnce                  // the payment's first is refused
+	answerLost                   // it is done, and the connection breaks before the answer
+)
+
 // script is what a magic token makes the provider do.
 type script struct {
 	token   string
 	manner  manner
 	mail    mail
 	settles settles
+	lapses  bool            // the authorization lives for the token's own time, or Options.PendingFor
+	capture trouble         // of captures
+	refund  trouble         // of refunds
 	outcome provider.Status // Authorized or Declined; Pending stays so for ever
 	reason  string
 }
@@ -65,15 +78,19 @@ var scripts = [...]script{
 	{token: "tok_late_webhook", mail: late, outcome: provider.Authorized},
 	{token: "tok_reorder_webhooks", mail: reordered, outcome: provider.Authorized},
 	{token: "tok_no_webhook", mail: none, outcome: provider.Authorized},
+	{token: "tok_capture_declined", capture: refusedAlways, outcome: provider.Authorized},
+	{token: "tok_capture_declined_once", capture: refusedOnce, outcome: provider.Authorized},
+	{token: "tok_capture_dies", capture: answerLost, outcome: provider.Authorized},
+	{token: "tok_refund_declined_once", refund: refusedOnce, outcome: provider.Authorized},
+	{token: "tok_refund_dies", refund: answerLost, outcome: provider.Authorized},
+	{token: "tok_expires", lapses: true, outcome: provider.Authorized},
 }
 
 // reasons is every reason that an index entry can name by number.
-var reasons = [...]string{"", "card_declined", "insufficient_funds", "expired_card", reasonExpired, reasonRequested}
+var reasons = [...]string{"", "card_declined", "insufficient_funds", "expired_card", provider.ReasonExpired, reasonRequested}
 
-const (
-	reasonExpired   = "expired"   // the authorization outlived its time
-	reasonRequested = "requested" // somebody called Cancel
-)
+// reasonRequested says that somebody called Cancel.
+const reasonRequested = "requested"
 
 func reasonNumber(reason string) uint8 { return uint8(max(0, slices.Index(reasons[:], reason))) }
 
@@ -106,6 +123,17 @@ func (s *script) delay(own time.Duration, o Options) time.Duration {
 		return own
 	case s.settles == afterSlow:
 		return o.SlowFor
+	}
+	return o.PendingFor
+}
+
+// lives is how long an authorization holds.
+func (s *script) lives(own time.Duration, o Options) time.Duration {
+	switch {
+	case !s.lapses:
+		return o.AuthorizationLives
+	case own > 0:
+		return own
 	}
 	return o.PendingFor
 }

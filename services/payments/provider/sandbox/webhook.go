@@ -29,22 +29,61 @@ const tolerance = 5 * time.Minute
 // signatureMax bounds how many signatures of one webhook are looked at.
 const signatureMax = 4
 
-// eventPrefix begins the kind of an event; the payment's status follows.
+// eventPrefix begins the kind of an event; its word follows.
 const eventPrefix = "payment."
+
+// words are what events tell, by their number in a letter.
+var words = [...]string{"", "created", "pending", "declined", "authorized", "canceled", "captured", "refunded"}
+
+const (
+	wordPending  = 2
+	wordCanceled = 5
+	wordCaptured = 6
+	wordRefunded = 7
+)
+
+// wordOf is what is announced of a change: a payment whose rest was let go is
+// told as canceled, with what was captured of it.
+func wordOf(r *record, next state) uint8 {
+	switch {
+	case r.Type == kindCapture:
+		return wordCaptured
+	case r.Type == kindRefund:
+		return wordRefunded
+	case next.status == provider.Captured:
+		return wordCanceled
+	}
+	return uint8(next.status)
+}
 
 // event is the body of a webhook.
 type event struct {
 	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"`
 	Data      struct {
-		ID string `json:"id"`
+		ID       string `json:"id"`
+		Status   string `json:"status"`
+		Captured int64  `json:"captured"`
+		Refunded int64  `json:"refunded"`
 	} `json:"data"`
+}
+
+// status is what the payment had become, as the event says it.
+func (e *event) status() provider.Status {
+	if e.Data.Status != "" {
+		return provider.ParseStatus(e.Data.Status)
+	}
+	return provider.ParseStatus(strings.TrimPrefix(e.Type, eventPrefix))
 }
 
 // eventBody writes an event; its words need no escapes.
 func eventBody(l letter, paymentID string) string {
-	return fmt.Sprintf(`{"type":"payment.%s","timestamp":"%s","data":{"id":"%s"}}`,
-		l.kind, time.UnixMicro(l.created).UTC().Format(time.RFC3339Nano), paymentID)
+	created := time.UnixMicro(l.created).UTC().Format(time.RFC3339Nano)
+	if l.captured == 0 {
+		return fmt.Sprintf(`{"type":"payment.%s","timestamp":"%s","data":{"id":"%s"}}`, words[l.word], created, paymentID)
+	}
+	return fmt.Sprintf(`{"type":"payment.%s","timestamp":"%s","data":{"id":"%s","status":"%s","captured":%d,"refunded":%d}}`,
+		words[l.word], created, paymentID, l.status, l.captured, l.refunded)
 }
 
 // Sign makes the headers with which the sandbox sends a body at that time.
@@ -80,8 +119,8 @@ func verify(secret []byte, headers http.Header, body []byte, now time.Time) (pro
 		return provider.Event{}, fmt.Errorf("read webhook %s: %w", id, err)
 	}
 	return provider.Event{
-		ID: id, Kind: e.Type, Status: provider.ParseStatus(strings.TrimPrefix(e.Type, eventPrefix)),
-		PaymentID: e.Data.ID, Created: e.Timestamp.UTC(),
+		ID: id, Kind: e.Type, Status: e.status(), PaymentID: e.Data.ID,
+		Captured: e.Data.Captured, Refunded: e.Data.Refunded, Created: e.Timestamp.UTC(),
 	}, nil
 }
 
