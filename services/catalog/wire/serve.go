@@ -32,7 +32,7 @@ const (
 	pageMax             = 100
 	categoryPageDefault = 100
 	categoryPageMax     = 500
-	variantsMax         = 500 // SKUs of one GetVariants
+	variantsMax         = 1000 // SKUs of one GetVariants
 	localeMax           = 35  // bytes of a locale, as BCP 47 advises
 )
 
