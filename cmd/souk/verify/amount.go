@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 )
 
@@ -18,19 +20,44 @@ type amount struct {
 // String is the amount for people.
 func (a amount) String() string { return a.Amount + " " + a.Currency }
 
+// worth is money to reckon with.
+type worth struct {
+	currency string
+	units    int64 // ten-thousandths of the currency's own unit
+}
+
+// UnmarshalJSON reads an amount; one that is absent is nothing.
+func (w *worth) UnmarshalJSON(written []byte) error {
+	var a amount
+	if err := json.Unmarshal(written, &a); err != nil {
+		return err
+	}
+	*w = worth{currency: a.Currency}
+	if a == (amount{}) {
+		return nil
+	}
+	whole, fraction, _ := strings.Cut(a.Amount, ".")
+	units, err := strconv.ParseInt(whole+fraction+strings.Repeat("0", max(0, digits-len(fraction))), 10, 64)
+	if err != nil || len(fraction) > digits {
+		return fmt.Errorf("%q is not an amount of %s", a.Amount, a.Currency)
+	}
+	w.units = units
+	return nil
+}
+
+// String is the amount for people.
+func (w worth) String() string { return text(big.NewInt(w.units), w.currency) }
+
+// of is another amount in the same currency.
+func (w worth) of(units int64) worth { return worth{w.currency, units} }
+
 // sums adds amounts up, exactly, by currency.
 type sums map[string]*big.Int
 
-func (s sums) add(a amount) error {
-	whole, fraction, _ := strings.Cut(a.Amount, ".")
-	value, ok := new(big.Int).SetString(whole+fraction+strings.Repeat("0", max(0, digits-len(fraction))), 10)
-	if !ok || len(fraction) > digits {
-		return fmt.Errorf("%q is not an amount of %s", a.Amount, a.Currency)
-	}
-	sum := s.of(a.Currency)
-	sum.Add(sum, value)
-	s[a.Currency] = sum
-	return nil
+func (s sums) add(currency string, units int64) {
+	sum := s.of(currency)
+	sum.Add(sum, big.NewInt(units))
+	s[currency] = sum
 }
 
 // of is the sum in a currency, a fresh zero when nothing was added.

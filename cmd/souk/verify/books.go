@@ -1,11 +1,13 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/seed-21071466/souk/cmd/souk/client"
 )
@@ -15,31 +17,59 @@ const pageRows = 1000
 
 // books are what was read of the rooms, gathered by order.
 type books struct {
-	matters map[string]*matter
-	tokens  []string // of the pages of orders; the orders of a page but the last stay the same
-	held    list     // of holds
-	orders  int      // at the first reading
-	late    int      // placed after it
-	holds   int
-	intents int
-	twice   []string          // orders that were listed twice
-	words   map[string]string // one copy of each
+	mu        sync.Mutex // of all below, while a page is taken
+	matters   map[string]*matter
+	tokens    []string // of the pages of orders; the orders of a page but the last stay the same
+	held      list     // of holds
+	taken     list     // of captures
+	given     list     // of refunds
+	sent      list     // of shipments
+	orders    int      // at the first reading
+	late      int      // placed after it
+	holds     int
+	intents   int
+	shipments int
+	twice     []string          // orders that were listed twice
+	words     map[string]string // one copy of each
+	tally     map[string]int    // pieces of the row at hand, used again and again
 }
 
 // matter is all that the rooms say of one order.
 type matter struct {
-	id      string
-	listed  bool   // orders has it
-	late    bool   // it was placed after the first reading
-	page    int    // of the list of orders
-	first   string // its state at the first reading
-	state   string
-	run     string
-	total   amount
-	intent  string
-	pieces  []piece // by SKU
-	holds   []hold
-	intents []intent
+	id     string
+	listed bool   // orders has it
+	late   bool   // it was placed after the first reading
+	page   int    // of the list of orders
+	first  string // its state at the first reading
+	fact
+	moved    bool // that differs from the reading before
+	holds    []hold
+	shipped  []piece // by inventory
+	restored []piece // came back to it
+	intents  []intent
+	takings  takings
+	shipment *shipment
+}
+
+// fact is what orders says of an order.
+type fact struct {
+	state     string
+	run       string // of its checkout
+	unsettled bool   // something of its after-sale is under way
+	intent    string
+	total     worth
+	credit    int64 // of the total, store credit
+	captured  int64
+	refunded  int64
+
+	// By SKU. Equal ones share their memory.
+	pieces, dispatched, returned, canceled []piece
+}
+
+// same says that nothing happened to the order between two readings.
+func (f *fact) same(o *fact) bool {
+	return f.state == o.state && f.run == o.run && f.unsettled == o.unsettled && f.intent == o.intent && f.captured == o.captured &&
+		f.refunded == o.refunded && slices.Equal(f.dispatched, o.dispatched) && slices.Equal(f.returned, o.returned) && slices.Equal(f.canceled, o.canceled)
 }
 
 type piece struct {
@@ -47,18 +77,11 @@ type piece struct {
 	n   int
 }
 
-type hold struct {
-	state  string
-	pieces []piece
-}
-
-type intent struct {
-	id, state, updated string
-	amount             amount
-}
-
 func newBooks() *books {
-	return &books{matters: map[string]*matter{}, held: list{path: holdsPath}, words: map[string]string{}}
+	return &books{
+		matters: map[string]*matter{}, words: map[string]string{}, tally: map[string]int{},
+		held: list{path: holdsPath}, taken: list{path: capturesPath}, given: list{path: refundsPath}, sent: list{path: shipmentsPath, rows: shipmentRows},
+	}
 }
 
 // of is the matter of that order, empty when nobody spoke of it yet.
@@ -80,47 +103,55 @@ func (b *books) word(s string) string {
 	return s
 }
 
-// The pages as the rooms write them.
-type (
-	factPage struct {
-		client.Cursor
-		Orders []struct {
-			OrderID  string         `json:"order_id"`
-			State    string         `json:"state"`
-			RunState string         `json:"run_state"`
-			Total    amount         `json:"total"`
-			Pieces   map[string]int `json:"pieces"`
-			IntentID string         `json:"intent_id"`
-		} `json:"orders"`
+// piecesOf lists what has pieces, by SKU. It is one of those that are there already if it is like one.
+func (b *books) piecesOf(has map[string]int, like ...[]piece) []piece {
+	maps.DeleteFunc(has, func(_ string, n int) bool { return n == 0 })
+	if len(has) == 0 {
+		return nil
 	}
-	holdPage struct {
-		client.Cursor
-		Holds []struct {
-			OrderID string `json:"order_id"`
-			State   string `json:"state"`
-			Lines   []struct {
-				SKU      string `json:"sku"`
-				Quantity int    `json:"quantity"`
-			} `json:"lines"`
-		} `json:"holds"`
+	for _, there := range like {
+		if matches(has, there) {
+			return there
+		}
 	}
-	intentPage struct {
-		client.Cursor
-		Intents []struct {
-			ID        string `json:"id"`
-			OrderID   string `json:"order_id"`
-			State     string `json:"state"`
-			Amount    amount `json:"amount"`
-			UpdatedAt string `json:"updated_at"`
-		} `json:"intents"`
+	list := make([]piece, 0, len(has))
+	for sku, n := range has {
+		list = append(list, piece{b.word(sku), n})
 	}
-)
+	slices.SortFunc(list, func(x, y piece) int { return cmp.Compare(x.sku, y.sku) })
+	return list
+}
 
-const (
-	factsPath   = "/api/audit/orders/facts"
-	holdsPath   = "/api/audit/inventory/holds"
-	intentsPath = "/api/payments"
-)
+func matches(has map[string]int, pieces []piece) bool {
+	for _, p := range pieces {
+		if has[p.sku] != p.n {
+			return false
+		}
+	}
+	return len(has) == len(pieces)
+}
+
+// factPage is a page as orders writes it.
+type factPage struct {
+	client.Cursor
+	Orders []struct {
+		OrderID    string         `json:"order_id"`
+		State      string         `json:"state"`
+		RunState   string         `json:"run_state"`
+		Unsettled  bool           `json:"unsettled"`
+		Total      worth          `json:"total"`
+		Credit     worth          `json:"credit"`
+		Captured   worth          `json:"captured"`
+		Refunded   worth          `json:"refunded"`
+		Pieces     map[string]int `json:"pieces"`
+		Dispatched map[string]int `json:"dispatched"`
+		Returned   map[string]int `json:"returned"`
+		Canceled   map[string]int `json:"canceled"`
+		IntentID   string         `json:"intent_id"`
+	} `json:"orders"`
+}
+
+const factsPath = "/api/audit/orders/facts"
 
 func sized() url.Values { return url.Values{"page_size": {strconv.Itoa(pageRows)}} }
 
@@ -132,34 +163,45 @@ func (a *audit) readOrders(ctx context.Context) error {
 			return err
 		}
 		b.tokens = append(b.tokens, page.Token)
-		for i := range page.Rows.Orders {
-			if id := page.Rows.Orders[i].OrderID; b.of(id).listed {
-				b.twice = append(b.twice, id)
-			}
-			m := b.take(&page.Rows, i, len(b.tokens)-1)
-			m.first = m.state
-		}
-		b.orders += len(page.Rows.Orders)
+		b.takeFirst(&page.Rows)
 		a.options.Progress("orders", b.orders)
 	}
 	return nil
 }
 
+func (b *books) takeFirst(page *factPage) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range page.Orders {
+		if id := page.Orders[i].OrderID; b.of(id).listed {
+			b.twice = append(b.twice, id)
+		}
+		m := b.take(page, i, len(b.tokens)-1)
+		m.first = m.state
+	}
+	b.orders += len(page.Orders)
+}
+
 // take puts one order of a page into its matter.
 func (b *books) take(page *factPage, i, number int) *matter {
-	f := &page.Orders[i]
-	m := b.of(f.OrderID)
-	m.listed, m.page = true, number
-	m.state, m.run, m.intent = b.word(f.State), b.word(f.RunState), f.IntentID
-	m.total = amount{b.word(f.Total.Currency), f.Total.Amount}
-	m.pieces = m.pieces[:0]
-	for _, sku := range slices.Sorted(maps.Keys(f.Pieces)) {
-		m.pieces = append(m.pieces, piece{b.word(sku), f.Pieces[sku]})
+	row := &page.Orders[i]
+	m := b.of(row.OrderID)
+	before := m.fact
+	m.fact = fact{
+		state: b.word(row.State), run: b.word(row.RunState), unsettled: row.Unsettled, intent: row.IntentID,
+		total:  worth{b.word(row.Total.currency), row.Total.units},
+		credit: row.Credit.units, captured: row.Captured.units, refunded: row.Refunded.units,
+		pieces: b.piecesOf(row.Pieces, before.pieces),
 	}
+	m.dispatched = b.piecesOf(row.Dispatched, m.pieces, before.dispatched)
+	m.returned = b.piecesOf(row.Returned, m.dispatched, before.returned)
+	m.canceled = b.piecesOf(row.Canceled, m.pieces, before.canceled)
+	m.moved = m.listed && !m.same(&before)
+	m.listed, m.page = true, number
 	return m
 }
 
-// unsettledPages are the pages of orders that were undecided or whose run was under way.
+// unsettledPages are the pages of orders that were undecided or of which something was under way.
 func (b *books) unsettledPages() []int {
 	pages := map[int]bool{}
 	for _, m := range b.matters {
@@ -210,104 +252,4 @@ func (b *books) follow(ctx context.Context, shop *client.Client, number int) err
 		number++
 	}
 	return nil
-}
-
-// readIntents reads all payments. It comes before the ledger, which is compared with it.
-func (a *audit) readIntents(ctx context.Context) error {
-	if !a.here("payments") {
-		return nil
-	}
-	return a.walkIntents(ctx, func(m *matter, i intent) {
-		m.intents = append(m.intents, i)
-		a.books.intents++
-	})
-}
-
-func (a *audit) walkIntents(ctx context.Context, take func(*matter, intent)) error {
-	rows := 0
-	for page, err := range client.Pages[intentPage](ctx, a.shop, intentsPath, sized(), "") {
-		if err != nil {
-			return err
-		}
-		for i := range page.Rows.Intents {
-			take(a.books.intentOf(&page.Rows, i))
-		}
-		rows += len(page.Rows.Intents)
-		a.options.Progress("payments", rows)
-	}
-	return nil
-}
-
-func (b *books) intentOf(page *intentPage, i int) (*matter, intent) {
-	row := &page.Intents[i]
-	return b.of(row.OrderID), intent{row.ID, b.word(row.State), row.UpdatedAt, amount{b.word(row.Amount.Currency), row.Amount.Amount}}
-}
-
-// singlyMax is how many orders are asked for their payments one by one; for more, all payments are read.
-const singlyMax = 500
-
-// rereadIntents reads the payments of some orders again.
-func (a *audit) rereadIntents(ctx context.Context, orders []string) error {
-	if len(orders) > singlyMax {
-		for _, m := range a.books.matters {
-			m.intents = nil
-		}
-		return a.walkIntents(ctx, func(m *matter, i intent) { m.intents = append(m.intents, i) })
-	}
-	for _, order := range orders {
-		asked := sized()
-		asked.Set("order_id", order)
-		var page intentPage
-		if err := a.shop.Get(ctx, intentsPath, asked, &page); err != nil {
-			return err
-		}
-		m := a.books.of(order)
-		m.intents = m.intents[:0]
-		for i := range page.Intents {
-			_, one := a.books.intentOf(&page, i)
-			m.intents = append(m.intents, one)
-		}
-	}
-	return nil
-}
-
-// readHolds reads what orders hold; it comes after the consumers have passed the watermark.
-func (a *audit) readHolds(ctx context.Context) error {
-	if !a.here("inventory") {
-		return nil
-	}
-	b := a.books
-	return readAll(ctx, a, &b.held, "holds", func(page *holdPage, _ func(string) bool) (rows int, last string) {
-		for i := range page.Holds {
-			last = page.Holds[i].OrderID
-			b.takeHold(page, i)
-		}
-		b.holds += len(page.Holds)
-		return len(page.Holds), last
-	})
-}
-
-func (b *books) takeHold(page *holdPage, i int) {
-	row := &page.Holds[i]
-	h := hold{state: b.word(row.State), pieces: make([]piece, len(row.Lines))}
-	for n, line := range row.Lines {
-		h.pieces[n] = piece{b.word(line.SKU), line.Quantity}
-	}
-	m := b.of(row.OrderID)
-	m.holds = append(m.holds, h)
-}
-
-// rereadHolds reads the holds of some orders again. The list is in the order of orders' ids.
-func (b *books) rereadHolds(ctx context.Context, shop *client.Client, orders []string) error {
-	for _, order := range orders {
-		b.of(order).holds = nil
-	}
-	return readAgain(ctx, shop, &b.held, orders, func(page *holdPage, wanted func(string) bool) (rows int, last string) {
-		for i := range page.Holds {
-			if last = page.Holds[i].OrderID; wanted(last) {
-				b.takeHold(page, i)
-			}
-		}
-		return len(page.Holds), last
-	})
 }

@@ -12,26 +12,30 @@ import (
 const (
 	flightPlaced    = "orders placed while the shop was read"
 	flightUndecided = "orders undecided, or being undone"
-	flightDecided   = "orders confirmed while the shop was read, not yet allocated"
-	flightBehind    = "confirmed orders not yet allocated: the consumer is behind"
-	flightLetter    = "confirmed orders not allocated: their event waits as a letter"
+	flightBehind    = "orders of which a room has not heard all: its consumer is behind"
+	flightLetter    = "orders of which a room has not heard all: an event waits as a letter"
 	flightPayment   = "payments of rejected orders that the provider has still to close"
+	flightMoved     = "orders that went on while the shop was read"
+	flightAfterSale = "orders whose money, cancellation or return is under way"
 )
 
 // settled says that an order is decided and that nothing of it is under way.
 func (m *matter) settled() bool {
-	return (m.state == "confirmed" || m.state == "rejected") && m.run != "running" && m.run != "compensating"
+	switch m.state {
+	case "confirmed", "canceled", "rejected":
+		return m.run != "running" && m.run != "compensating" && !m.unsettled
+	}
+	return false
 }
 
-// The rules that hold once a confirmation has been heard.
-const (
-	ruleAllocated = "confirmed_order_is_allocated"
-	ruleOrdered   = "allocation_is_what_was_ordered"
-)
+// stands says that an order was confirmed, whatever became of it.
+func stands(state string) bool {
+	return state == "confirmed" || state == "canceling" || state == "canceled"
+}
 
 // lookAtOrders joins what the rooms say of each order. Later looks read the suspected ones again, the order itself
-// after the rest. Orders and the watermark were read side by side, so that a confirmation may have been seen that lies
-// behind it: before an order is called short, the watermark is moved once.
+// after the rest. Orders and the watermark were read side by side, so that what happened to an order may have been seen
+// that lies behind it: before a room is said not to have heard of it, the watermark is moved once.
 func (a *audit) lookAtOrders(ctx context.Context, suspected []Finding) ([]Finding, error) {
 	if suspected == nil {
 		found := a.lost()
@@ -44,7 +48,7 @@ func (a *audit) lookAtOrders(ctx context.Context, suspected []Finding) ([]Findin
 	orders := map[string]bool{}
 	for _, f := range suspected {
 		orders[f.Subject] = true // every rule here is about an order
-		if !a.moved && (f.Rule == ruleAllocated || f.Rule == ruleOrdered) {
+		if !a.moved && heard[f.Rule] {
 			a.moved = true
 			if err := a.newWatermark(ctx); err != nil {
 				return nil, err
@@ -78,17 +82,25 @@ func (a *audit) reread(ctx context.Context, orders []string) error {
 			pages[m.page] = true
 		}
 	}
-	if a.here("inventory") {
-		if err := a.books.rereadHolds(ctx, a.shop, orders); err != nil {
+	b := a.books
+	for _, again := range []struct {
+		room string
+		read func() error
+	}{
+		{"inventory", func() error { return b.rereadHolds(ctx, a.shop, orders) }},
+		{"shipping", func() error { return b.rereadShipments(ctx, a.shop, orders) }},
+		{"payments", func() error { return a.rereadIntents(ctx, orders) }},
+		{"payments", func() error { return b.rereadTakings(ctx, a.shop, orders) }},
+		{"orders", func() error { return a.rereadRuns(ctx, orders) }},
+	} {
+		if !a.here(again.room) {
+			continue
+		}
+		if err := again.read(); err != nil {
 			return err
 		}
 	}
-	if a.here("payments") {
-		if err := a.rereadIntents(ctx, orders); err != nil {
-			return err
-		}
-	}
-	return a.books.refresh(ctx, a.shop, slices.Sorted(maps.Keys(pages)))
+	return b.refresh(ctx, a.shop, slices.Sorted(maps.Keys(pages)))
 }
 
 // about judges one order: what is wrong with it, or why it cannot be judged yet.
@@ -118,11 +130,17 @@ func (j *judgement) broken(guarantee int, rule, format string, args ...any) {
 
 // orphan is about what belongs to an order that does not exist. Orders were read last, and come first into the world.
 func (j *judgement) orphan() {
-	if live := j.inState("held", "allocated", "shipped"); live > 0 {
-		j.broken(2, "hold_has_order", "%d pieces are promised to an order that does not exist", live)
+	if live := j.inState("held", "allocated", "shipped") + sum(j.shipped); live > 0 {
+		j.broken(2, "hold_has_order", "%d pieces are promised or were shipped to an order that does not exist", live)
 	}
 	if len(j.intents) > 0 {
 		j.broken(3, "intent_has_order", "%s of %s belongs to an order that does not exist", j.intents[0].id, j.intents[0].amount)
+	}
+	if j.takings.rows() > 0 {
+		j.broken(3, "taking_has_order", "%s of captures and refunds belong to an order that does not exist", count(j.takings.rows(), "row"))
+	}
+	if j.shipment != nil {
+		j.broken(6, "shipment_has_order", "a shipment that is %s belongs to an order that does not exist", j.shipment.state)
 	}
 }
 
@@ -132,74 +150,36 @@ func (j *judgement) always() {
 	if len(live) > 1 {
 		j.broken(3, "one_live_intent_per_order", "%s may hold money, at most one should", join(live))
 	}
-	if j.state != "confirmed" {
-		if n := j.inState("allocated", "shipped"); n > 0 {
-			j.broken(2, "allocation_has_confirmed_order", "%d pieces are allocated to an order that is %s", n, j.state)
-		}
+	if !stands(j.state) {
+		j.unconfirmed()
 	}
 	if j.state == "pending" && j.run != "running" && j.run != "compensating" && j.run != "parked" {
 		j.broken(4, "pending_order_has_living_run", "the order is undecided and its run is %s", orNone(j.run))
 	}
 }
 
+// unconfirmed is about what only a confirmed order may have.
+func (j *judgement) unconfirmed() {
+	if n := j.inState("allocated", "shipped") + sum(j.shipped); n > 0 {
+		j.broken(2, "allocation_has_confirmed_order", "%d pieces are allocated or were shipped to an order that is %s", n, j.state)
+	}
+	if j.takings.rows() > 0 {
+		j.broken(3, "capture_has_confirmed_order", "%s of captures and refunds belong to an order that is %s", count(j.takings.rows(), "row"), j.state)
+	}
+	if j.shipment != nil {
+		j.broken(2, "shipment_has_confirmed_order", "a shipment that is %s belongs to an order that is %s", j.shipment.state, j.state)
+	}
+}
+
 // decided is about orders that stand or will not be.
 func (j *judgement) decided(a *audit) (moving string) {
 	switch {
-	case j.state == "confirmed":
-		if a.here("payments") {
-			j.paid()
-		}
-		if a.here("inventory") {
-			return j.allocated(a)
-		}
+	case stands(j.state):
+		return j.standing(a)
 	case !j.settled() || j.state == "pending": // a pending order whose run is parked waits for an operator
 		return flightUndecided
 	case j.run != "parked":
 		return j.cleared()
-	}
-	return ""
-}
-
-// paid wants one authorized intent over the order's total.
-func (j *judgement) paid() {
-	authorized := j.intentsIn(func(state string) bool { return state == "authorized" })
-	switch {
-	case len(authorized) == 0:
-		j.broken(3, "confirmed_order_is_paid", "no intent of it is authorized (%s)", join(j.intents))
-	case len(authorized) > 1:
-		j.broken(3, "confirmed_order_is_paid_once", "%s are authorized", join(authorized))
-	case authorized[0].amount != j.total:
-		j.broken(3, "intent_is_the_orders_total", "%s is authorized for %s, the order's total is %s", authorized[0].id, authorized[0].amount, j.total)
-	case authorized[0].id != j.intent:
-		j.broken(3, "order_names_its_intent", "%s is authorized, the order names %s", authorized[0].id, orNone(j.intent))
-	}
-}
-
-// allocated wants exactly the order's pieces allocated or shipped, once its confirmation has been heard.
-func (j *judgement) allocated(a *audit) (moving string) {
-	has := map[string]int{}
-	for _, h := range j.holds {
-		for _, p := range h.pieces {
-			if h.state != "released" {
-				has[p.sku] += p.n
-			}
-		}
-	}
-	held := j.inState("held")
-	if held == 0 && matches(has, j.pieces) {
-		return ""
-	}
-	switch {
-	case a.letters[j.id] != "":
-		return flightLetter
-	case a.allocationLate():
-		return flightBehind
-	case j.first != "confirmed": // its confirmation may lie behind the watermark
-		return flightDecided
-	case held > 0:
-		j.broken(2, ruleAllocated, "%d pieces are still only held", held)
-	default:
-		j.broken(2, ruleOrdered, "allocated are %s, ordered %s", written(has), written(wanted(j.pieces)))
 	}
 	return ""
 }
@@ -246,31 +226,27 @@ func (m *matter) inState(states ...string) (n int) {
 	return n
 }
 
-func matches(has map[string]int, pieces []piece) bool {
+func sum(pieces []piece) (n int) {
 	for _, p := range pieces {
-		if has[p.sku] != p.n {
-			return false
-		}
+		n += p.n
 	}
-	return len(has) == len(pieces)
+	return n
 }
 
-func wanted(pieces []piece) map[string]int {
-	all := make(map[string]int, len(pieces))
-	for _, p := range pieces {
-		all[p.sku] = p.n
-	}
-	return all
-}
+// writtenMax bounds the SKUs that one message names.
+const writtenMax = 10
 
 // written lists pieces for people: 2 of A, 1 of B.
-func written(pieces map[string]int) string {
+func written(pieces []piece) string {
 	if len(pieces) == 0 {
 		return "none"
 	}
 	var list []string
-	for _, sku := range slices.Sorted(maps.Keys(pieces)) {
-		list = append(list, fmt.Sprintf("%d of %s", pieces[sku], sku))
+	for _, p := range pieces[:min(len(pieces), writtenMax)] {
+		list = append(list, fmt.Sprintf("%d of %s", p.n, p.sku))
+	}
+	if more := len(pieces) - writtenMax; more > 0 {
+		list = append(list, count(more, "more SKU"))
 	}
 	return strings.Join(list, ", ")
 }

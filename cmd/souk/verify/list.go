@@ -2,7 +2,9 @@ package verify
 
 import (
 	"context"
+	"net/url"
 	"slices"
+	"strconv"
 
 	"github.com/seed-21071466/souk/cmd/souk/client"
 )
@@ -11,7 +13,16 @@ import (
 // some rows can be read again without the rest.
 type list struct {
 	path  string
+	rows  int // of a page, at most; pageRows when 0
 	pages []bound
+}
+
+// query asks for the largest pages.
+func (l *list) query() url.Values {
+	if l.rows == 0 {
+		return sized()
+	}
+	return url.Values{"page_size": {strconv.Itoa(l.rows)}}
 }
 
 // bound is where a page begins: after the last row of the page before.
@@ -29,7 +40,7 @@ func everywhere(string) bool { return true }
 // readAll reads a list whole.
 func readAll[P pager](ctx context.Context, a *audit, l *list, name string, take taker[P]) error {
 	read, after := 0, ""
-	for page, err := range client.Pages[P](ctx, a.shop, l.path, sized(), "") {
+	for page, err := range client.Pages[P](ctx, a.shop, l.path, l.query(), "") {
 		if err != nil {
 			return err
 		}
@@ -53,7 +64,7 @@ func readAgain[P pager](ctx context.Context, shop *client.Client, l *list, place
 		if group < 0 {
 			group = len(places)
 		}
-		if err := readUpTo(ctx, shop, l.path, l.pages[from].token, places[:group], take); err != nil {
+		if err := readUpTo(ctx, shop, l, l.pages[from].token, places[:group], take); err != nil {
 			return err
 		}
 		places = places[group:]
@@ -62,12 +73,12 @@ func readAgain[P pager](ctx context.Context, shop *client.Client, l *list, place
 }
 
 // readUpTo reads pages from a token until one goes beyond the last of the places, which are sorted.
-func readUpTo[P pager](ctx context.Context, shop *client.Client, path, token string, places []string, take taker[P]) error {
+func readUpTo[P pager](ctx context.Context, shop *client.Client, l *list, token string, places []string, take taker[P]) error {
 	wanted := func(place string) bool {
 		_, found := slices.BinarySearch(places, place)
 		return found
 	}
-	for page, err := range client.Pages[P](ctx, shop, path, sized(), token) {
+	for page, err := range client.Pages[P](ctx, shop, l.path, l.query(), token) {
 		if err != nil {
 			return err
 		}

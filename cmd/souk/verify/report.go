@@ -147,12 +147,14 @@ func (a *audit) checked(number int) (Mark, string) {
 		if a.rooms["inventory"] == nil {
 			return Unchecked, "there is no inventory room"
 		}
-		return Holds, fmt.Sprintf("%s against %s; %s of stock", count(b.holds, "hold"), orders, a.rowsOf("inventory"))
+		return Holds, fmt.Sprintf("%s and %s against %s; %s of stock", count(b.holds, "hold"), count(b.shipments, "shipment"), orders, a.rowsOf("inventory", "shipping"))
 	case 3:
 		if a.rooms["payments"] == nil {
 			return Unchecked, "there is no payments room"
 		}
-		return Holds, fmt.Sprintf("%s against %s; %s of payments; %s", count(b.intents, "intent"), orders, a.rowsOf("payments"), a.ledger.told)
+		captures, refunds := b.moneys()
+		return Holds, fmt.Sprintf("%s, %s and %s against %s; %s of payments; %s", count(b.intents, "intent"), count(captures, "capture"),
+			count(refunds, "refund"), orders, a.rowsOf("payments"), a.ledger.told)
 	case 4:
 		return Holds, fmt.Sprintf("runs of %s; %s under way or parked", orders, thousands(len(a.runs)))
 	case 5:

@@ -13,8 +13,8 @@ import (
 )
 
 // roomNames are the rooms that answer an audit, each after those whose events it follows, so that most consumers are
-// seen past the watermark at once. Inventory and orders follow each other; inventory is the quicker one to ask again.
-var roomNames = []string{"users", "shipping", "pricing", "payments", "inventory", "orders", "carts", "catalog"}
+// seen past the watermark at once. Orders, inventory and shipping follow each other; orders takes longest to ask again.
+var roomNames = []string{"users", "pricing", "payments", "shipping", "inventory", "orders", "carts", "catalog", "notifications"}
 
 // room is what a room says of itself.
 type room struct {
@@ -72,6 +72,12 @@ func (a *audit) askRoom(ctx context.Context, name string) (*room, error) {
 	return all, nil
 }
 
+// askHead reads the first page only, which says where the room and its consumers stand.
+func (a *audit) askHead(ctx context.Context, name string) (*room, error) {
+	r := new(room)
+	return r, a.shop.Get(ctx, "/api/audit/"+name, nil, r)
+}
+
 func (a *audit) here(name string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -123,13 +129,18 @@ func (a *audit) awaitConsumers(ctx context.Context) error {
 	}
 }
 
-// newWatermark moves the watermark behind all orders that have been read, and waits for their stock to be allocated.
+// newWatermark moves the watermark behind all orders and shipments that have been read, and waits until they are heard of.
 func (a *audit) newWatermark(ctx context.Context) error {
-	r, err := a.askRoom(ctx, "orders")
-	if err != nil {
-		return err
+	for _, name := range []string{"orders", "shipping"} {
+		if !a.here(name) {
+			continue
+		}
+		r, err := a.askHead(ctx, name)
+		if err != nil {
+			return err
+		}
+		a.heads[name] = r.Head
 	}
-	a.heads["orders"] = r.Head
 	return a.awaitConsumers(ctx)
 }
 
@@ -149,7 +160,7 @@ func (a *audit) behind() map[string][]consumer {
 // askAgain asks the rooms of late consumers where they stand now; what they found at first is kept.
 func (a *audit) askAgain(ctx context.Context, behind map[string][]consumer) error {
 	for name := range behind {
-		r, err := a.askRoom(ctx, name)
+		r, err := a.askHead(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -245,9 +256,7 @@ func (a *audit) readLettersOf(ctx context.Context, name string, c consumer) erro
 			return err
 		}
 		for _, l := range page.Letters {
-			if allocates(name, c) {
-				a.letters[l.Subject] = l.ID
-			}
+			a.letters[name+"<"+c.Source+" "+l.Subject] = l.ID
 			if read < lettersTold && l.Attempts > 0 {
 				a.waiting = append(a.waiting, Note{"letter " + l.ID, "of " + l.Subject + ": " + l.Reason})
 			}
@@ -260,12 +269,4 @@ func (a *audit) readLettersOf(ctx context.Context, name string, c consumer) erro
 	}
 	a.waiting = append(a.waiting, Note{c.Consumer, count(read, "letter") + " waiting: souk runs letters"})
 	return nil
-}
-
-// allocates tells the consumer that turns holds of confirmed orders into allocations.
-func allocates(room string, c consumer) bool { return room == "inventory" && c.Source == "orders" }
-
-// allocationLate says that it did not reach the watermark.
-func (a *audit) allocationLate() bool {
-	return slices.ContainsFunc(a.behind()["inventory"], func(c consumer) bool { return allocates("inventory", c) })
 }

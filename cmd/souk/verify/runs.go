@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-21071466/souk/cmd/souk/client"
@@ -18,6 +19,7 @@ const (
 // run is a run that has not ended.
 type run struct {
 	ID        string    `json:"id"`
+	Saga      string    `json:"saga"`
 	State     string    `json:"state"`
 	Step      string    `json:"step"`
 	Attempt   int       `json:"attempt"`
@@ -30,7 +32,15 @@ type runPage struct {
 	Runs []run `json:"runs"`
 }
 
-// readRuns reads the runs that have not ended. Each began with its order, so the orders read after this have it.
+// living are the states of runs that have not ended.
+func living(state string) bool {
+	return state == "running" || state == "compensating" || state == "parked"
+}
+
+// order is the order of a run: a checkout's has its id, an after-sale's adds a word to it.
+func (r *run) order() string { return strings.TrimSuffix(r.ID, "."+r.Saga) }
+
+// readRuns reads the runs that have not ended. Each began after its order, so the orders read after this have it.
 func (a *audit) readRuns(ctx context.Context) error {
 	for _, state := range []string{"running", "compensating", "parked"} {
 		asked := url.Values{"state": {state}, "page_size": {strconv.Itoa(runsPage)}}
@@ -38,7 +48,12 @@ func (a *audit) readRuns(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			a.runs = append(a.runs, page.Rows.Runs...)
+			for _, r := range page.Rows.Runs {
+				a.runs = append(a.runs, r)
+				if r.ID == afterSaleOf(r.order()) {
+					a.afterSale[r.order()] = true
+				}
+			}
 			a.options.Progress("runs", len(a.runs))
 		}
 	}
@@ -53,7 +68,7 @@ func (a *audit) lookAtRuns(ctx context.Context, suspected []Finding) (found []Fi
 		}
 	}
 	for _, r := range a.runs {
-		if m := a.books.matters[r.ID]; m == nil || !m.listed {
+		if m := a.books.matters[r.order()]; m == nil || !m.listed {
 			found = append(found, Finding{4, "run_has_order", r.ID, "the run is " + r.State + " and its order does not exist"})
 		}
 		if suspected == nil {

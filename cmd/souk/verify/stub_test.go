@@ -22,6 +22,9 @@ type stub struct {
 	Orders   []*orderRow         `json:"orders"`
 	Holds    []*holdRow          `json:"holds"`
 	Intents  []*intentRow        `json:"intents"`
+	Captures []*moneyRow         `json:"captures"`
+	Refunds  []*moneyRow         `json:"refunds"`
+	Sent     []*shipmentRow      `json:"shipments"`
 	Accounts []*accountRow       `json:"accounts"`
 	Runs     []*runRow           `json:"runs"`
 	Letters  []letterRow         `json:"letters"`
@@ -41,12 +44,19 @@ type money struct {
 }
 
 type orderRow struct {
-	ID       string         `json:"order_id"`
-	State    string         `json:"state"`
-	RunState string         `json:"run_state"`
-	Total    money          `json:"total"`
-	Pieces   map[string]int `json:"pieces"`
-	Intent   string         `json:"intent_id"`
+	ID         string         `json:"order_id"`
+	State      string         `json:"state"`
+	RunState   string         `json:"run_state"`
+	Total      money          `json:"total"`
+	Pieces     map[string]int `json:"pieces"`
+	Intent     string         `json:"intent_id"`
+	Credit     *money         `json:"credit,omitempty"`
+	Captured   *money         `json:"captured,omitempty"`
+	Refunded   *money         `json:"refunded,omitempty"`
+	Dispatched map[string]int `json:"dispatched"`
+	Returned   map[string]int `json:"returned"`
+	Canceled   map[string]int `json:"canceled"`
+	Unsettled  bool           `json:"unsettled"`
 }
 
 type lineRow struct {
@@ -56,17 +66,42 @@ type lineRow struct {
 }
 
 type holdRow struct {
-	Order string    `json:"order_id"`
-	State string    `json:"state"`
-	Lines []lineRow `json:"lines"`
+	Order    string         `json:"order_id"`
+	State    string         `json:"state"`
+	Lines    []lineRow      `json:"lines"`
+	Shipped  map[string]int `json:"shipped"`
+	Returned map[string]int `json:"returned"`
 }
 
 type intentRow struct {
-	ID      string `json:"id"`
-	Order   string `json:"order_id"`
-	State   string `json:"state"`
-	Amount  money  `json:"amount"`
-	Updated string `json:"updated_at"`
+	ID       string `json:"id"`
+	Order    string `json:"order_id"`
+	State    string `json:"state"`
+	Amount   money  `json:"amount"`
+	Updated  string `json:"updated_at"`
+	Captured *money `json:"captured,omitempty"`
+	Refunded *money `json:"refunded,omitempty"`
+}
+
+type moneyRow struct {
+	ID     string `json:"id"`
+	Order  string `json:"order_id"`
+	State  string `json:"state"`
+	Amount money  `json:"amount"`
+	Credit *money `json:"credit,omitempty"`
+}
+
+type shipmentRow struct {
+	Order string        `json:"order_id"`
+	State string        `json:"state"`
+	Lines []sentLineRow `json:"lines"`
+}
+
+type sentLineRow struct {
+	Line       int    `json:"line"`
+	SKU        string `json:"sku"`
+	Quantity   int    `json:"quantity"`
+	Dispatched int    `json:"dispatched"`
 }
 
 type accountRow struct {
@@ -205,6 +240,12 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 		page, next := cut(mine, at, token)
 		body = map[string]any{"intents": page, "next_page_token": next}
+	case "/api/captures":
+		body = byOrder(s.Captures, "captures", func(m *moneyRow) string { return m.Order }, token)
+	case "/api/refunds":
+		body = byOrder(s.Refunds, "refunds", func(m *moneyRow) string { return m.Order }, token)
+	case "/api/shipments":
+		body = byOrder(s.Sent, "shipments", func(m *shipmentRow) string { return m.Order }, token)
 	case "/api/ledger/accounts":
 		body = map[string]any{"accounts": s.Accounts}
 	case "/api/runs":
@@ -215,6 +256,10 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		some := slices.DeleteFunc(slices.Clone(s.Letters), func(l letterRow) bool { return l.Consumer != query.Get("consumer") })
 		body = map[string]any{"letters": some}
 	default:
+		if id, isRun := strings.CutPrefix(path, "/api/runs/"); isRun {
+			body = s.run(id)
+			break
+		}
 		room := s.Rooms[strings.TrimPrefix(path, "/api/audit/")]
 		if room == nil {
 			w.WriteHeader(http.StatusNotFound)
@@ -222,7 +267,40 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		body = room
 	}
+	if body == nil {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
 	_ = json.NewEncoder(w).Encode(body)
+}
+
+// run is one run, nil without one.
+func (s *stub) run(id string) any {
+	for _, r := range s.Runs {
+		if r.ID == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// byOrder pages rows as payments and shipping do, by order; the token is the order of the last row, of which there is one.
+func byOrder[T any](rows []T, list string, order func(T) string, token string) any {
+	var page []T
+	for _, r := range rows {
+		if order(r) > token {
+			page = append(page, r)
+		}
+	}
+	slices.SortStableFunc(page, func(x, y T) int { return cmp.Compare(order(x), order(y)) })
+	next, n := "", len(page)
+	for n > stubPage && order(page[n-1]) != order(page[stubPage-1]) {
+		n--
+	}
+	if n < len(page) {
+		page, next = page[:n], order(page[n-1])
+	}
+	return map[string]any{list: page, "next_page_token": next}
 }
 
 // cut is the page of rows that begins at the token, a row's number.
@@ -264,6 +342,17 @@ func (s *stub) hold(order string) *holdRow {
 
 func (s *stub) intent(id string) *intentRow {
 	return s.Intents[slices.IndexFunc(s.Intents, func(i *intentRow) bool { return i.ID == id })]
+}
+
+// shipment is what shipping says.
+func (s *stub) shipment(order string) *shipmentRow {
+	return s.Sent[slices.IndexFunc(s.Sent, func(r *shipmentRow) bool { return r.Order == order })]
+}
+
+// capture is a capture or a refund.
+func (s *stub) capture(id string) *moneyRow {
+	all := slices.Concat(s.Captures, s.Refunds)
+	return all[slices.IndexFunc(all, func(r *moneyRow) bool { return r.ID == id })]
 }
 
 // price is what pricing says.

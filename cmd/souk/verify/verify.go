@@ -2,15 +2,15 @@
 // reads what each room says of its own rows and compares the rooms with each
 // other, for the eight guarantees of the design.
 //
-//	orders, intents ──────────┐
-//	prices, stock, findings ──┴─► consumers pass the heads ──► holds, runs, offers ──► orders again ──► ledger
-//	                                                                       │
-//	            broken ◄── still so after three more looks ◄── disagrees ◄─┤
-//	                              in flight ◄── undecided, placed since ◄──┘
+//	orders, intents, captures ─┐
+//	prices, stock, findings ───┴─► consumers pass the heads ──► holds, shipments, runs, offers ──► orders again ──► ledger
+//	                                                                                                      │
+//	                                           broken ◄── still so after three more looks ◄── disagrees ◄─┤
+//	                                            in flight ◄── undecided, placed since, under way, moved ◄─┘
 //
 // The shop may be trading meanwhile, so the order of reading carries the proof: a hold, a payment and an allocation
-// each come after what they belong to, and an order is read on both sides of them. Nothing is called broken that was
-// seen only once.
+// each come after what they belong to, and an order is read on both sides of them: what an order says twice, other rooms
+// must have said in between. Nothing is called broken that was seen only once.
 package verify
 
 import (
@@ -59,7 +59,7 @@ func Check(ctx context.Context, shop *client.Client, o Options) (*Report, error)
 	}
 	a := &audit{
 		shop: shop, options: o, began: time.Now(), books: newBooks(), offers: newOffers(),
-		rooms: map[string]*room{}, letters: map[string]string{}, moving: flights{},
+		rooms: map[string]*room{}, letters: map[string]string{}, afterSale: map[string]bool{}, moving: flights{},
 	}
 	if err := a.read(ctx); err != nil {
 		return nil, fmt.Errorf("check the books of %s: %w", shop.Address(), err)
@@ -81,19 +81,21 @@ type audit struct {
 	rooms   map[string]*room  // those that are here, by name; written under mu
 	heads   map[string]int64  // of the rooms' logs: the watermark
 	moved   bool              // the watermark, behind all orders of the first look
-	letters map[string]string // by order: the letter that keeps its stock from being allocated
+	letters map[string]string // "inventory<orders ord_…" to the letter for which inventory has not heard all of the order
 	waiting []Note
 	runs    []run
 	ledger  ledger
 	moving  flights
-	broken  []Finding
+
+	afterSale map[string]bool // orders whose after-sale has a run that has not ended
+	broken    []Finding
 }
 
 // read goes through the shop in the order that the proof needs: all orders and the watermark, then what follows from
 // them, then those orders again that were not settled. The two halves of the beginning take about as long as each other.
 func (a *audit) read(ctx context.Context) error {
 	err := a.both(ctx,
-		inTurn(a.ask("payments"), a.readOrders, a.readIntents),
+		inTurn(a.ask("payments"), a.readOrders, a.readIntents, a.readTakings),
 		inTurn(a.readSources, a.ask("users", "shipping", "pricing", "inventory", "orders")))
 	if err != nil {
 		return err
@@ -101,10 +103,10 @@ func (a *audit) read(ctx context.Context) error {
 	if a.rooms["orders"] == nil {
 		return errors.New("there is no orders room")
 	}
-	if err := inTurn(a.ask("carts", "catalog"), a.awaitConsumers)(ctx); err != nil {
+	if err := inTurn(a.ask("carts", "catalog", "notifications"), a.awaitConsumers)(ctx); err != nil {
 		return err
 	}
-	if err := a.both(ctx, a.readHolds, inTurn(a.readLetters, a.readOffers)); err != nil {
+	if err := a.both(ctx, inTurn(a.readHolds, a.readLetters), inTurn(a.readShipments, a.readOffers)); err != nil {
 		return err
 	}
 	if err := a.readRuns(ctx); err != nil {
