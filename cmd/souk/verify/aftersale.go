@@ -141,7 +141,7 @@ func (j *judgement) promised(a *audit) (moving string) {
 	}
 	switch {
 	case right:
-	case j.state == "canceled":
+	case j.state == "canceled" && len(has) > 0:
 		j.broken(2, "canceled_order_is_promised_nothing", "promised are %s", written(has))
 	case held > 0:
 		j.broken(2, ruleAllocated, "%d pieces are still only held", held)
