@@ -1,0 +1,224 @@
+package replay
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/seed-21071466/souk/test/shop"
+)
+
+var (
+	whole       = flag.Bool("whole", false, "replay the whole file and measure")
+	kills       = flag.Int("kills", 0, "kill the shop so many times on the way, and every second time the replay with it")
+	concurrency = flag.Int("concurrency", 0, "invoices on their way at once; the replay's own default when 0")
+	fileFlag    = flag.String("file", "", "another file of the same form")
+)
+
+// The bars of a whole replay.
+const (
+	secondsMax = 60
+	memoryMax  = 200 << 10 // KiB
+	growthMax  = 1.3       // of the last tenth's processor time a line, to the second's
+	viewMax    = 10        // milliseconds at p99
+)
+
+func TestWholeReplay(t *testing.T) {
+	if !*whole {
+		t.Skip("it takes minutes: run it with `make replay`")
+	}
+	file := *fileFlag
+	if file == "" {
+		file = real(t)
+	}
+	var args []string
+	if *concurrency > 0 {
+		args = append(args, "--concurrency", strconv.Itoa(*concurrency))
+	}
+	r := start(t, file, args...)
+	all := linesOf(t, r, file)
+	table := &table{}
+	began := time.Now()
+	r.replay(t)
+	m := &meter{pid: r.shop.PID()}
+	if *kills > 0 {
+		r.killed(t, all, m)
+	} else {
+		m.follow(r)
+	}
+	r.end(t)
+	m.memory()
+	took := time.Since(began)
+	fmt.Print(r.run.out.String())
+	got := r.reported(t)
+	table.row("lines of the file", strconv.Itoa(got.File.Lines), "")
+	table.row("wall time of the replay", fmt.Sprintf("%.1f s", took.Seconds()), bar(*kills > 0 || took.Seconds() < secondsMax, "below 60 s"))
+	table.row("of it, placing and returning", fmt.Sprintf("%.1f s", got.Run.InvoicesSeconds), "")
+	table.row("orders a second, last run", fmt.Sprintf("%.0f", got.Run.OrdersPerSecond), "")
+	table.row("runs of the replay, kills of the shop", fmt.Sprintf("%d, %d", got.Runs, *kills), "")
+	for name, l := range map[string]latency{"desk order": got.Run.Order, "dispatch": got.Run.Dispatch, "return": got.Run.Return} {
+		table.row(name+", p50 and p99", fmt.Sprintf("%.1f and %.1f ms", l.P50, l.P99), "")
+	}
+	table.row("processor time of the replay", fmt.Sprintf("%.1f s", got.Run.ClientCPU), "")
+	if *kills == 0 {
+		m.report(table, all)
+	}
+	table.row("memory of the shop at its highest", fmt.Sprintf("%.0f MB", float64(m.peak)/1024), bar(m.peak < memoryMax, "below 200 MB"))
+	r.views(t, table)
+	r.balance(t)
+	table.row("second books and souk verify", map[bool]string{true: "hold"}[!t.Failed()], bar(!t.Failed(), "hold"))
+	m.memory()
+	table.row("memory of the shop after views and exports", fmt.Sprintf("%.0f MB", float64(m.peak)/1024), "")
+	fmt.Print(table)
+	if table.missed > 0 {
+		t.Errorf("%d bars were missed", table.missed)
+	}
+}
+
+// linesOf counts the lines that can be read, by the quarantine's rules.
+func linesOf(t *testing.T, r *rig, file string) int {
+	t.Helper()
+	out, code := shop.Souk(t, "import", "catalog", file, "--url", r.shop.URL, "--key", r.key, "--quarantine", r.state+".goods")
+	rows, _, _ := strings.Cut(out, " rows")
+	n, err := strconv.Atoi(rows)
+	if err != nil || code != 0 {
+		t.Fatalf("the import ended with %d:\n%s", code, out)
+	}
+	return n
+}
+
+// killed kills the shop again and again at even distances, and every second time the
+// replay too. The rooms' books are checked after each.
+func (r *rig) killed(t *testing.T, all int, m *meter) {
+	t.Helper()
+	for kill := range *kills {
+		r.await(all * (2*kill + 1) / (2 * *kills))
+		if r.ended() {
+			t.Fatalf("the replay ended before kill %d:\n%s", kill+1, &r.run.out)
+		}
+		m.memory()
+		if kill%2 == 1 {
+			r.killReplay()
+		}
+		r.killShop()
+		m.pid = r.shop.PID()
+		began := time.Now()
+		if kill%2 == 1 {
+			r.replay(t)
+		}
+		r.shop.Verify(t)
+		t.Logf("kill %d at %d lines; verify took %v", kill+1, r.done.read(), time.Since(began).Round(time.Millisecond))
+	}
+}
+
+// meter watches the shop's processor time and memory.
+type meter struct {
+	pid     int
+	peak    int // KiB
+	samples []usage
+}
+
+// usage is how much was used when so many lines were done.
+type usage struct {
+	lines int
+	used  time.Duration
+}
+
+// sampleEvery is how often the meter looks.
+const sampleEvery = 100 * time.Millisecond
+
+// follow looks until the replay has ended.
+func (m *meter) follow(r *rig) {
+	for !r.ended() {
+		m.samples = append(m.samples, usage{r.done.read(), used(m.pid)})
+		time.Sleep(sampleEvery)
+	}
+	m.samples = append(m.samples, usage{r.done.read(), used(m.pid)})
+}
+
+// used is the processor time of a process.
+func used(pid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])   // utime, in hundredths of a second
+	system, _ := strconv.Atoi(fields[12]) // stime
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// memory takes the highest resident memory of the shop in.
+func (m *meter) memory() {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.pid))
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, "VmHWM:"); found {
+			kib, _ := strconv.Atoi(strings.Fields(value)[0])
+			m.peak = max(m.peak, kib)
+		}
+	}
+}
+
+// perLine is the processor time a line between two shares of the file, in microseconds.
+func (m *meter) perLine(all int, from, to float64) float64 {
+	at := func(share float64) usage {
+		for _, s := range m.samples {
+			if float64(s.lines) >= share*float64(all) {
+				return s
+			}
+		}
+		return m.samples[len(m.samples)-1]
+	}
+	a, b := at(from), at(to)
+	return float64((b.used - a.used).Microseconds()) / float64(max(b.lines-a.lines, 1))
+}
+
+func (m *meter) report(t *table, all int) {
+	done := m.samples[len(m.samples)-1].lines
+	for tenth := range 10 {
+		from := float64(tenth) / 10
+		t.row(fmt.Sprintf("processor time of the shop a line, tenth %d", tenth+1), fmt.Sprintf("%.0f µs", m.perLine(done, from, from+0.1)), "")
+	}
+	growth := m.perLine(done, 0.9, 1) / m.perLine(done, 0.1, 0.2)
+	t.row("the last tenth to the second", fmt.Sprintf("%.2f", growth), bar(growth <= growthMax, "at most 1.3"))
+	t.row("processor time of the shop", fmt.Sprintf("%.1f s", m.samples[len(m.samples)-1].used.Seconds()), "")
+}
+
+// table is what is printed in the end.
+type table struct {
+	text   bytes.Buffer
+	missed int
+}
+
+// bar says whether a bar was reached.
+func bar(reached bool, what string) string {
+	if reached {
+		return what
+	}
+	return "MISSED: " + what
+}
+
+func (t *table) row(name, value, judged string) {
+	if strings.HasPrefix(judged, "MISSED") {
+		t.missed++
+	}
+	fmt.Fprintf(&t.text, "%s\t%s\t%s\n", name, value, judged)
+}
+
+// String aligns the rows.
+func (t *table) String() string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	_, _ = w.Write(t.text.Bytes()) // a builder takes everything
+	_ = w.Flush()
+	return out.String()
+}
