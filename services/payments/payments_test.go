@@ -1,7 +1,9 @@
 package payments_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -76,6 +78,10 @@ func open(t *testing.T, dir string) *shop {
 func asStaff(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		call := rest.Call{Principal: auth.Principal{Kind: auth.Staff, ID: "key", Shop: "shop"}, RequestID: "req_1"}
+		if call.IdempotencyKey = r.Header.Get("Idempotency-Key"); call.IdempotencyKey != "" {
+			body, _ := io.ReadAll(r.Body)
+			call.Digest, r.Body = sha256.Sum256(append([]byte(r.URL.Path), body...)), io.NopCloser(bytes.NewReader(body))
+		}
 		next.ServeHTTP(w, r.WithContext(rest.WithCall(r.Context(), &call)))
 	})
 }
@@ -89,7 +95,10 @@ func (h *shop) subscribe(t *testing.T, lines *bus.Bus) {
 	t.Cleanup(func() { _ = store.Close() })
 	hear := func(_ sqlstore.Tx, ev bus.Event) error { h.told <- ev; return nil }
 	handle := map[string]bus.Handler{}
-	for _, m := range []proto.Message{&paymentsv1.PaymentAuthorized{}, &paymentsv1.PaymentVoided{}, &paymentsv1.PaymentDeclined{}} {
+	for _, m := range []proto.Message{
+		&paymentsv1.PaymentAuthorized{}, &paymentsv1.PaymentVoided{}, &paymentsv1.PaymentDeclined{}, &paymentsv1.PaymentCaptured{},
+		&paymentsv1.CaptureFailed{}, &paymentsv1.PaymentRefunded{}, &paymentsv1.RefundFailed{}, &paymentsv1.WalletChanged{},
+	} {
 		handle[string(m.ProtoReflect().Descriptor().FullName())] = hear
 	}
 	err = lines.Subscribe(bus.Consumer{Name: "orders.payments", Source: "payments", Store: store, Handle: handle})
@@ -101,7 +110,7 @@ func (h *shop) subscribe(t *testing.T, lines *bus.Bus) {
 func authorize(t *testing.T, h *shop, order, token string) *paymentsv1.Intent {
 	t.Helper()
 	i, err := h.orders.Authorize(ctx, &paymentsv1.AuthorizeRequest{
-		OrderId: order, RunId: "run_" + order, Attempt: 1, Amount: &typev1.Money{Currency: "GBP", Amount: "19.99"}, Token: token,
+		OrderId: order, RunId: "run_" + order, Attempt: 1, Amount: pounds("19.99"), Token: token,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -170,11 +179,202 @@ func (h *shop) hears(t *testing.T, types ...string) {
 	for range types {
 		select {
 		case ev := <-h.told:
-			if !strings.Contains(wanted, ev.Type) || len(ev.Data) == 0 || !strings.HasPrefix(ev.Subject, "ord_") {
+			stream := "ord_"
+			if strings.HasSuffix(ev.Type, ".WalletChanged") {
+				stream = "wallet_"
+			}
+			if !strings.Contains(wanted, ev.Type) || len(ev.Data) == 0 || !strings.HasPrefix(ev.Subject, stream) {
 				t.Errorf("heard %s of %s", ev.Type, ev.Subject)
 			}
 		case <-time.After(5 * time.Second):
 			t.Fatal("not all was told")
+		}
+	}
+}
+
+// post sends a command as staff, under a key.
+func (h *shop) post(t *testing.T, path, key, body string, into any) (status int) {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodPost, h.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Idempotency-Key", key)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode
+}
+
+func TestAfterSaleThroughTheDoor(t *testing.T) {
+	h := open(t, t.TempDir())
+	if i := authorize(t, h, "ord_1", "tok_capture_declined_once"); !i.MultiCapture || i.Captured.Amount != "0.00" {
+		t.Errorf("authorized %v", i)
+	}
+	ask := &paymentsv1.CaptureRequest{OrderId: "ord_1", CaptureId: "cap_1", Amount: pounds("15.00"), Final: true}
+	c, err := h.orders.CapturePayment(ctx, ask)
+	if err != nil || c.State != "failed" || c.FailureCode != "capture_refused" {
+		t.Errorf("captured %v, %v", c, err)
+	}
+	if c, err = h.orders.CapturePayment(ctx, ask); err != nil || c.State != "captured" || c.FailureCode != "" || c.Credit.Amount != "0.00" {
+		t.Errorf("captured %v, %v", c, err)
+	}
+	r, err := h.orders.RefundPayment(ctx, &paymentsv1.RefundRequest{OrderId: "ord_1", RefundId: "rfd_1", Amount: pounds("4.00")})
+	if err != nil || r.State != "refunded" {
+		t.Errorf("refunded %v, %v", r, err)
+	}
+	_, err = h.orders.RefundPayment(ctx, &paymentsv1.RefundRequest{OrderId: "ord_1", RefundId: "rfd_2", Amount: pounds("11.01")})
+	if p := problem.Of(err); p == nil || p.Kind != problem.Conflict || p.Code != "not_refundable" || p.Meta["refundable"] != "11.00" {
+		t.Errorf("refunded too much: %v", err)
+	}
+	h.hears(t, "souk.payments.v1.PaymentAuthorized", "souk.payments.v1.CaptureFailed", "souk.payments.v1.PaymentCaptured", "souk.payments.v1.PaymentRefunded")
+
+	var captures struct {
+		Captures []struct {
+			ID, State string
+			Amount    struct{ Amount string }
+		}
+	}
+	h.get(t, "/api/captures?order_id=ord_1&state=captured", &captures)
+	if len(captures.Captures) != 1 || captures.Captures[0].ID != "cap_1" || captures.Captures[0].Amount.Amount != "15.00" {
+		t.Errorf("captures %+v", captures)
+	}
+	var refunds struct {
+		Refunds []struct{ ID, State string }
+	}
+	h.get(t, "/api/refunds?state=refunded", &refunds)
+	if len(refunds.Refunds) != 1 || refunds.Refunds[0].State != "refunded" {
+		t.Errorf("refunds %+v", refunds)
+	}
+	var page struct {
+		Intents []struct {
+			State              string
+			Captured, Refunded struct{ Amount string }
+		}
+	}
+	h.get(t, "/api/payments?order_id=ord_1", &page)
+	if i := page.Intents[0]; i.State != "captured" || i.Captured.Amount != "15.00" || i.Refunded.Amount != "4.00" {
+		t.Errorf("listed %+v", page)
+	}
+}
+
+func TestListsOfOperationsAreReadByPages(t *testing.T) {
+	h := open(t, t.TempDir())
+	for _, order := range []string{"ord_1", "ord_2", "ord_3"} {
+		authorize(t, h, order, "tok_ok")
+		if _, err := h.orders.CapturePayment(ctx, &paymentsv1.CaptureRequest{OrderId: order, CaptureId: "cap_" + order, Amount: pounds("1.00")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var ids []string
+	for token := ""; ; {
+		var page struct {
+			Captures      []struct{ ID string }
+			NextPageToken string `json:"next_page_token"`
+		}
+		h.get(t, "/api/captures?page_size=2&page_token="+token, &page)
+		for _, c := range page.Captures {
+			ids = append(ids, c.ID)
+		}
+		if token = page.NextPageToken; token == "" {
+			break
+		}
+	}
+	if got := strings.Join(ids, " "); got != "cap_ord_1 cap_ord_2 cap_ord_3" {
+		t.Errorf("listed %s", got)
+	}
+	for _, path := range []string{
+		"/api/captures?state=paid", "/api/refunds?state=captured", "/api/captures?page_token=x", "/api/captures?page_size=1001",
+		"/api/wallets?page_token=x", "/api/wallets/sub_1/entries?kind=lost", "/api/wallets/sub_1/entries?page_token=-1", "/api/wallets/sub_1?currency=ABC",
+	} {
+		answer, err := http.Get(h.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %s", path, answer.Status)
+		}
+	}
+}
+
+func TestWalletsThroughTheDoor(t *testing.T) {
+	h := open(t, t.TempDir())
+	type told struct {
+		Balance, Held struct{ Currency, Amount string }
+		Entries       int
+		Code          string
+	}
+	deposit := func(key, amount string) (w told, status int) {
+		status = h.post(t, "/api/wallets/sub_1/deposits", key, `{"amount":{"currency":"GBP","amount":"`+amount+`"},"reason":"a gift"}`, &w)
+		return w, status
+	}
+	var empty told
+	h.get(t, "/api/wallets/sub_1", &empty)
+	if empty.Balance.Amount != "0.00" || empty.Balance.Currency != "GBP" || empty.Entries != 0 {
+		t.Errorf("a wallet that does not exist: %+v", empty)
+	}
+	first, status := deposit("a", "50.00")
+	if again, _ := deposit("a", "50.00"); status != http.StatusOK || first.Balance.Amount != "50.00" || again != first {
+		t.Errorf("deposited %+v (%d), and again %+v", first, status, again)
+	}
+	if reused, status := deposit("a", "51.00"); status != http.StatusUnprocessableEntity || reused.Code != "idempotency_key_reused" {
+		t.Errorf("another body under the key: %+v, %d", reused, status)
+	}
+	var w struct{ Code, Balance string }
+	if status := h.post(t, "/api/wallets/sub_1/withdrawals", "b", `{"amount":{"currency":"GBP","amount":"50.01"}}`, &w); status != http.StatusConflict || w.Code != "insufficient_credit" || w.Balance != "50.00" {
+		t.Errorf("withdrew too much: %+v, %d", w, status)
+	}
+	c, err := h.orders.HoldCredit(ctx, &paymentsv1.HoldCreditRequest{OrderId: "ord_1", RunId: "run_1", SubjectId: "sub_1", Amount: pounds("20.00")})
+	if err != nil || c.State != "held" || c.Amount.Amount != "20.00" || c.Captured.Amount != "0.00" {
+		t.Errorf("held %v, %v", c, err)
+	}
+	if c, err = h.orders.ReleaseCredit(ctx, &paymentsv1.ReleaseCreditRequest{OrderId: "ord_9", RunId: "run_9"}); err != nil || c.State != "none" {
+		t.Errorf("released nothing: %v, %v", c, err)
+	}
+	h.hears(t, "souk.payments.v1.WalletChanged", "souk.payments.v1.WalletChanged")
+	var entries struct {
+		Entries []struct {
+			Number              int
+			Kind, Actor, Reason string
+			OrderID             string `json:"order_id"`
+			Balance             struct{ Amount string }
+		}
+	}
+	h.get(t, "/api/wallets/sub_1/entries", &entries)
+	if e := entries.Entries; len(e) != 2 || e[0].Kind != "held" || e[0].OrderID != "ord_1" || e[0].Balance.Amount != "30.00" || e[1].Reason != "a gift" || e[1].Actor != "staff:key" {
+		t.Errorf("entries %+v", e)
+	}
+	var wallets struct{ Wallets []told }
+	h.get(t, "/api/wallets", &wallets)
+	if len(wallets.Wallets) != 1 || wallets.Wallets[0].Held.Amount != "20.00" || wallets.Wallets[0].Entries != 2 {
+		t.Errorf("wallets %+v", wallets)
+	}
+}
+
+func TestTheSandboxCapturesOnceWhenToldSo(t *testing.T) {
+	for value, want := range map[string]string{"": "true", "true": "true", "false": "false", "perhaps": "refused"} {
+		calls := rpc.NewServer(rpc.Options{})
+		house, err := room.Open(ctx, room.Shared{Shop: "shop", Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), RPC: calls, Bus: bus.New(bus.Options{})},
+			payments.Room(payments.Config{SandboxMultiCapture: value}))
+		if err != nil {
+			if want != "refused" {
+				t.Errorf("%q: %v", value, err)
+			}
+			continue
+		}
+		i, err := paymentsv1.NewPaymentsClient(calls.Dial("orders", "payments")).Authorize(ctx, asked("ord_1", "tok_ok"))
+		if got := fmt.Sprint(i.GetMultiCapture()); err != nil || got != want {
+			t.Errorf("%q: multi_capture is %s, %v; want %s", value, got, err, want)
+		}
+		if err := house.Close(ctx); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -48,15 +50,8 @@ func (p *Payments) List(ctx context.Context, s Selection) (page []intent.Intent,
 	if s.State != "" && !s.State.Known() {
 		return nil, "", problem.Field("state", "unknown", "is no state of a payment")
 	}
-	query, args := `SELECT `+intentColumns+` FROM intents WHERE shop = ? AND id > ?`, []any{p.Shop, s.After}
-	if s.Order != "" {
-		query, args = query+` AND order_id = ?`, append(args, s.Order)
-	}
-	if s.State != "" {
-		query, args = query+` AND state = ?`, append(args, string(s.State))
-	}
 	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
-		page, err = scanIntents(tx.Query(query+` ORDER BY id LIMIT ?`, append(args, s.Limit+1)...))
+		page, err = p.selectIntents(tx, s)
 		return err
 	})
 	if err != nil {
@@ -67,6 +62,22 @@ func (p *Payments) List(ctx context.Context, s Selection) (page []intent.Intent,
 		next = page[s.Limit-1].ID
 	}
 	return page, next, nil
+}
+
+// selectIntents reads one row more than the page has. An order has few attempts:
+// all are read.
+func (p *Payments) selectIntents(tx sqlstore.Tx, s Selection) ([]intent.Intent, error) {
+	if s.Order == "" {
+		query, args := `SELECT `+intentColumns+` FROM intents WHERE shop = ? AND id > ?`, []any{p.Shop, s.After}
+		if s.State != "" {
+			query, args = query+` AND state = ?`, append(args, string(s.State))
+		}
+		return scanIntents(tx.Query(query+` ORDER BY id LIMIT ?`, append(args, s.Limit+1)...))
+	}
+	all, err := p.ofOrder(tx, s.Order)
+	slices.SortFunc(all, func(a, b intent.Intent) int { return strings.Compare(a.ID, b.ID) })
+	all = slices.DeleteFunc(all, func(i intent.Intent) bool { return i.ID <= s.After || s.State != "" && i.State != s.State })
+	return all[:min(len(all), s.Limit+1)], err
 }
 
 // OperationSelection is a page of captures or of refunds, by order, oldest first.
@@ -85,28 +96,14 @@ type Place struct {
 	ID      string
 }
 
-// states are how a state is asked for, in words with which an index can be used.
-var states = map[operation.State]string{
-	"":                ``,
-	operation.Done:    ` AND state = 'done'`,
-	operation.Failed:  ` AND state = 'failed'`,
-	operation.Unknown: ` AND state IN ('pending', 'unknown')`,
-}
-
 // Operations reads a page; more says that there are others behind it.
 func (p *Payments) Operations(ctx context.Context, s OperationSelection) (page []operation.Operation, more bool, err error) {
 	if s.Limit, err = pageSize(s.Limit, pageDefault, pageMax); err != nil {
 		return nil, false, err
 	}
-	query, args := `SELECT `+operationColumns+` FROM operations WHERE shop = ? AND kind = ?`+states[s.State], []any{p.Shop, string(s.Kind)}
-	if s.Order != "" {
-		query, args = query+` AND order_id = ?`, append(args, s.Order)
-	}
-	if s.After.ID != "" {
-		query, args = query+` AND (order_id, created_at, id) > (?, ?, ?)`, append(args, s.After.Order, s.After.Created, s.After.ID)
-	}
+	query, args := p.operationsQuery(s)
 	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
-		page, err = scanOperations(tx.Query(query+` ORDER BY order_id, created_at, id LIMIT ?`, append(args, s.Limit+1)...))
+		page, err = scanOperations(tx.Query(query, args...))
 		return err
 	})
 	if err != nil {
@@ -116,4 +113,29 @@ func (p *Payments) Operations(ctx context.Context, s OperationSelection) (page [
 		return page[:s.Limit], true, nil
 	}
 	return page, false, nil
+}
+
+// operationsQuery asks by an index whatever is selected: two states are two
+// readings in order, merged.
+func (p *Payments) operationsQuery(s OperationSelection) (query string, args []any) {
+	states := []operation.State{s.State}
+	if s.State == operation.Unknown {
+		states = append(states, operation.Pending)
+	}
+	for n, state := range states {
+		if n > 0 {
+			query += ` UNION ALL `
+		}
+		query, args = query+`SELECT `+operationColumns+` FROM operations WHERE shop = ? AND kind = ?`, append(args, p.Shop, string(s.Kind))
+		if state != "" {
+			query, args = query+` AND state = ?`, append(args, string(state))
+		}
+		if s.Order != "" {
+			query, args = query+` AND order_id = ?`, append(args, s.Order)
+		}
+		if s.After.ID != "" {
+			query, args = query+` AND (order_id, created_at, id) > (?, ?, ?)`, append(args, s.After.Order, s.After.Created, s.After.ID)
+		}
+	}
+	return query + ` ORDER BY order_id, created_at, id LIMIT ?`, append(args, s.Limit+1)
 }

@@ -26,6 +26,7 @@ CREATE TABLE intents (
 );
 CREATE UNIQUE INDEX intents_by_order ON intents (shop, order_id, attempt);
 CREATE UNIQUE INDEX intents_by_provider_id ON intents (provider, provider_id) WHERE provider_id <> '';
+CREATE INDEX intents_by_state ON intents (shop, state, id);
 CREATE INDEX intents_due ON intents (due_at) WHERE due_at > 0;
 
 -- A run whose step was called off; what it still tries to authorize (pay) or to
@@ -64,7 +65,7 @@ CREATE TABLE operations (
 );
 CREATE INDEX operations_by_order ON operations (shop, kind, order_id, created_at, id);
 CREATE INDEX operations_due ON operations (due_at) WHERE due_at > 0;
-CREATE INDEX operations_failed ON operations (shop, kind, order_id, created_at, id) WHERE state = 'failed';
+CREATE INDEX operations_by_state ON operations (shop, kind, state, order_id, created_at, id);
 
 -- Store credit that a run set aside for an order.
 CREATE TABLE credits (
