@@ -176,7 +176,7 @@ func (a *App) Refund(ctx context.Context, p auth.Principal, orderID string, amou
 
 // hurry drives an order's after-sale run now, and does not wait for its turn.
 func (a *App) hurry(ctx context.Context, orderID string) error {
-	return a.Store.Update(ctx, func(tx sqlstore.Tx) error {
+	err := a.Store.Update(ctx, func(tx sqlstore.Tx) error {
 		k, err := a.look(tx, orderID)
 		if err != nil {
 			return err
@@ -186,12 +186,12 @@ func (a *App) hurry(ctx context.Context, orderID string) error {
 			return err
 		}
 		now := a.Clock.Now()
-		if err := saga.Save(tx, aftersaleCourse.place(run, &k.order, now, now)); err != nil {
-			return err
-		}
-		tx.AfterCommit(func() { a.driver.KickFrom(ctx, run.ID) })
-		return nil
+		return saga.Save(tx, aftersaleCourse.place(run, &k.order, now, now))
 	})
+	if err == nil {
+		a.driver.KickFrom(ctx, aftersale.RunID(orderID))
+	}
+	return err
 }
 
 // Currency is that of an order; "" for one that does not exist.
