@@ -60,6 +60,7 @@ type orders struct {
 	app    *app.App
 	driver *saga.Driver
 	rows   *projection.Projector
+	views  *view.Orders
 	keys   *sweeper
 	work   sync.WaitGroup
 }
@@ -83,10 +84,12 @@ func (r *orders) connect(ctx context.Context, env *room.Env, c Config) error {
 	if err != nil {
 		return err
 	}
-	r.rows, err = projection.New(ctx, r.store, log, view.Projection(env.Shop), projection.Options{Clock: env.Clock, Log: env.Log, Registerer: env.Registerer})
+	source := view.Source{Store: r.store, Log: log, Shop: env.Shop}
+	r.rows, err = projection.New(ctx, r.store, log, source.Projection(), projection.Options{Clock: env.Clock, Log: env.Log, Registerer: env.Registerer})
 	if err != nil {
 		return err
 	}
+	r.views = view.New(source, r.rows)
 	r.app = app.New(app.Deps{
 		Store: r.store, Log: log, Clock: env.Clock, IDs: env.IDs, Logger: env.Log, Shop: env.Shop,
 		Carts: wire.NewCarts(env.Dial("carts")), Stock: wire.NewStock(env.Dial("inventory")),
@@ -111,7 +114,7 @@ func (r *orders) KickBegun(ctx context.Context, run saga.Run) { r.driver.KickBeg
 
 // join takes the room's place on the network and on the bus.
 func (r *orders) join(ctx context.Context, env *room.Env, log *eventlog.Log) error {
-	server := &wire.Server{App: r.app, Orders: view.New(r.store, log, r.rows), Tokens: env.Tokens, Bus: env.Bus}
+	server := &wire.Server{App: r.app, Orders: r.views, Tokens: env.Tokens, Bus: env.Bus}
 	if err := server.Serve(ctx, env.RPC, env.REST, env.Edge(env.Name)); err != nil {
 		return fmt.Errorf("serve orders: %w", err)
 	}

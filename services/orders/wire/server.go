@@ -4,12 +4,7 @@ package wire
 
 import (
 	"context"
-	"encoding/base64"
-	"fmt"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
 
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
@@ -19,19 +14,12 @@ import (
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/eventlog"
-	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/money"
-	"github.com/seed-21071466/souk/money/protomoney"
 	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/view"
-)
-
-const (
-	pageDefault = 20
-	pageMax     = 100
 )
 
 // Server serves the contract of orders.
@@ -137,37 +125,6 @@ func (s *Server) GetOrder(ctx context.Context, req *ordersv1.GetOrderRequest) (*
 	return m, nil
 }
 
-// ListOrders lists orders, newest first.
-func (s *Server) ListOrders(ctx context.Context, req *ordersv1.ListOrdersRequest) (*ordersv1.ListOrdersResponse, error) {
-	filter := view.Filter{State: req.State, SubjectID: req.SubjectId}
-	if p := auth.From(ctx); !p.Staff() {
-		filter.CartID = p.ID // a cart's token sees the orders of its cart; an order's own sees none here
-	}
-	if err := oneOf("state", req.State, "pending", "confirmed", "rejected"); err != nil {
-		return nil, err
-	}
-	limit, before, err := page(req.PageSize, req.PageToken, pageDefault, pageMax)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.Orders.List(ctx, filter, before, limit+1)
-	if err != nil {
-		return nil, err
-	}
-	res := &ordersv1.ListOrdersResponse{}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		res.NextPageToken = cursor(rows[limit-1].OrderID)
-	}
-	for _, r := range rows {
-		res.Orders = append(res.Orders, &ordersv1.OrderSummary{
-			Id: r.OrderID, State: r.State, Total: protomoney.Minor(r.Total, r.Currency), Quantity: r.Quantity,
-			PlacedAt: timestamp(r.PlacedAt), SubjectId: r.SubjectID,
-		})
-	}
-	return res, nil
-}
-
 // GetHistory reads what happened to an order.
 func (s *Server) GetHistory(ctx context.Context, req *ordersv1.GetHistoryRequest) (*ordersv1.GetHistoryResponse, error) {
 	entries, err := s.App.History(ctx, req.OrderId)
@@ -182,33 +139,4 @@ func (s *Server) GetHistory(ctx context.Context, req *ordersv1.GetHistoryRequest
 		})
 	}
 	return res, nil
-}
-
-// page reads the size and the cursor of a list.
-func page(size int32, token string, standard, most int) (limit int, after string, err error) {
-	limit = int(size)
-	if limit == 0 {
-		limit = standard
-	}
-	if limit < 1 || limit > most {
-		return 0, "", problem.Field("page_size", "out_of_range", fmt.Sprintf("1 to %d rows a page", most)).With("maximum", strconv.Itoa(most))
-	}
-	decoded, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || token != "" && !id.Valid(string(decoded)) { // every cursor is an id or a number
-		return 0, "", badToken()
-	}
-	return limit, string(decoded), nil
-}
-
-func badToken() error {
-	return problem.Field("page_token", "malformed", "use the next_page_token of the page before")
-}
-
-func cursor(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
-
-func oneOf(field, value string, allowed ...string) error {
-	if value == "" || slices.Contains(allowed, value) {
-		return nil
-	}
-	return problem.Field(field, "unknown", `must be one of "`+strings.Join(allowed, `", "`)+`"`)
 }
