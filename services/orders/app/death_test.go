@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -88,8 +89,12 @@ func dieInAfterSale(t *testing.T, name string, n int64, tell func(*shop, string)
 		s := open(t)
 		o := s.confirmed("k1")
 		s.until("the checkout ends", s.ended(o.ID))
+		var danger sync.Mutex
+		over := false
 		point := func() {
-			if points.Add(1) == n {
+			danger.Lock()
+			defer danger.Unlock()
+			if !over && points.Add(1) == n {
 				s.kill()
 			}
 		}
@@ -112,6 +117,9 @@ func dieInAfterSale(t *testing.T, name string, n int64, tell func(*shop, string)
 			}
 			return s.dead.Load() || len(done) == 1 && s.calm(o.ID)()
 		})
+		danger.Lock()
+		over = true
+		danger.Unlock()
 		if s.dead.Load() {
 			s.clock.Advance(time.Minute) // a caller that waits for a dead process gives up
 			<-done

@@ -91,16 +91,23 @@ func (s *Server) ListFacts(ctx context.Context, req *ordersv1.ListFactsRequest) 
 		return nil, err
 	}
 	res := &ordersv1.ListFactsResponse{}
-	for _, f := range facts {
-		res.Orders = append(res.Orders, &ordersv1.OrderFact{
-			OrderId: f.OrderID, State: f.State, RunState: f.RunState, Total: protomoney.Minor(f.Total, f.Currency),
-			Pieces: f.Pieces, IntentId: f.IntentID, PlacedAt: timestamp(f.PlacedAt),
-		})
+	for i := range facts {
+		res.Orders = append(res.Orders, factMessage(&facts[i]))
 	}
 	if next != 0 {
 		res.NextPageToken = cursor(strconv.FormatInt(next, 10))
 	}
 	return res, nil
+}
+
+func factMessage(f *app.Fact) *ordersv1.OrderFact {
+	o, c := &f.Order, f.Currency
+	return &ordersv1.OrderFact{
+		OrderId: f.OrderID, State: f.State, RunState: f.RunState, Total: protomoney.Minor(f.Total, c),
+		Pieces: f.Pieces, IntentId: f.IntentID, PlacedAt: timestamp(f.PlacedAt),
+		Credit: protomoney.Minor(o.Credit, c), Captured: protomoney.Minor(o.Taken(), c), Refunded: protomoney.Minor(o.GivenBack(), c),
+		Dispatched: f.Dispatched, Returned: f.Returned, Canceled: f.Canceled, Unsettled: o.Unsettled(),
+	}
 }
 
 // position reads a cursor that is a position of the log; none is the beginning.
