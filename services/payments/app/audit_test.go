@@ -13,66 +13,55 @@ import (
 	"github.com/seed-21071466/souk/services/payments/wallet"
 )
 
+// planted is what can be spoilt in a good shop, and the rule that names it.
+var planted = map[string]struct {
+	rule  string
+	plant func(*shop) error
+}{
+	"a line is another sum":             {app.RulePostingBalances, sql(`UPDATE ledger_lines SET amount_minor = amount_minor + 1 WHERE account = 'customer'`)},
+	"a posting is of two currencies":    {app.RulePostingBalances, sql(`UPDATE ledger_lines SET currency = 'EUR' WHERE account = 'sales'`)},
+	"the ledger is gone":                {app.RuleHoldInLedger, sql(`DELETE FROM ledger_lines`)},
+	"a posting has no intent":           {app.RulePostingHasNoOwner, sql(posting("pay_0", "authorize"))},
+	"a posting has no operation":        {app.RulePostingHasNoOwner, sql(posting("cap_0", "capture"))},
+	"a posting has no entry":            {app.RulePostingHasNoOwner, sql(posting("wallet_sub_1_GBP/99", "deposited"))},
+	"a posting has no wallet":           {app.RulePostingHasNoOwner, sql(posting("wallet_GBP", "deposited"))},
+	"a voided intent holds":             {app.RuleStateHolds, sql(`UPDATE intents SET state = 'voided' WHERE order_id = 'ord_1'`)},
+	"a captured intent holds":           {app.RuleStateHolds, sql(`UPDATE intents SET held = 1 WHERE order_id = 'ord_3'`)},
+	"an order has two intents":          {app.RuleOneLiveIntent, sql(secondIntent)},
+	"the provider let go":               {app.RuleMatchesProvider, cancel("sbx_1_1")},
+	"the provider took more":            {app.RuleMatchesProvider, atProvider(capture("sbx_1_1"))},
+	"the provider gave more back":       {app.RuleMatchesProvider, atProvider(refund("sbx_1_4"))},
+	"an intent has no payment":          {app.RuleMatchesProvider, sql(`UPDATE intents SET provider_id = 'sbx_9_9' WHERE order_id = 'ord_1'`)},
+	"the provider knows more":           {app.RuleProviderKnown, charge("ord_7")},
+	"the provider holds it twice":       {app.RuleOrderChargedOnce, charge("ord_1")},
+	"the provider holds what was taken": {app.RuleOrderChargedOnce, charge("ord_3")},
+	"a capture is another sum":          {app.RuleWithinAuthorized, sql(`UPDATE operations SET amount_minor = amount_minor + 1 WHERE kind = 'capture'`)},
+	"a capture is gone":                 {app.RuleWithinAuthorized, sql(`DELETE FROM operations WHERE kind = 'capture'`)},
+	"more was taken than authorized":    {app.RuleWithinAuthorized, sql(`UPDATE intents SET amount_minor = 10 WHERE order_id = 'ord_3'`)},
+	"more was refunded than captured":   {app.RuleWithinCaptured, sql(`UPDATE intents SET captured_minor = 10 WHERE order_id = 'ord_3'`)},
+	"a refund is another sum":           {app.RuleWithinCaptured, sql(`UPDATE operations SET amount_minor = amount_minor + 1 WHERE kind = 'refund'`)},
+	"a refund is not in the ledger":     {app.RuleOperationInLedger, sql(`DELETE FROM ledger_lines WHERE kind = 'refund'`)},
+	"a capture is only half a posting":  {app.RuleOperationInLedger, sql(`DELETE FROM ledger_lines WHERE kind = 'capture' AND account IN ('customer', 'authorized_hold')`)},
+	"a failed capture is in the ledger": {app.RuleOperationInLedger, sql(`UPDATE operations SET state = 'failed' WHERE kind = 'capture'`)},
+	"an entry is not in the ledger":     {app.RuleEntryInLedger, sql(`DELETE FROM ledger_lines WHERE kind = 'withdrawn'`)},
+	"an entry is on another account":    {app.RuleEntryInLedger, sql(`UPDATE ledger_lines SET account = 'sales' WHERE kind = 'deposited' AND account = 'cash'`)},
+	"a deposit is another sum":          {app.RuleEntryInLedger, sql(`UPDATE ledger_lines SET amount_minor = amount_minor * 2 WHERE kind = 'deposited'`)},
+	"an account has more":               {app.RuleAccountIsTheSum, sql(`UPDATE ledger_lines SET account = 'bribes' WHERE kind = 'deposited' AND account = 'cash'`)},
+	"an account has less":               {app.RuleAccountIsTheSum, sql(`UPDATE ledger_lines SET amount_minor = amount_minor * 2 WHERE kind = 'deposited'`)},
+	"the balance is another":            {app.RuleWalletIsFold, sql(`UPDATE wallets SET balance_minor = balance_minor + 1`)},
+	"the held credit is another":        {app.RuleWalletIsFold, sql(`UPDATE wallets SET held_minor = held_minor + 1`)},
+	"an entry is gone":                  {app.RuleWalletIsFold, sql(`DELETE FROM wallet_entries WHERE number = 3`)},
+	"the last entry is gone":            {app.RuleWalletIsFold, sql(`DELETE FROM wallet_entries WHERE number = (SELECT MAX(number) FROM wallet_entries)`)},
+	"an entry's balance is another":     {app.RuleWalletIsFold, sql(`UPDATE wallet_entries SET balance_minor = 1 WHERE number = 2`)},
+	"an event is another sum":           {app.RuleWalletIsFold, sql(`UPDATE events SET data = replace(data, '"Minor":5000', '"Minor":1') WHERE type = 'Deposited'`)},
+	"a wallet is below nothing":         {app.RuleWalletNotBelow, sql(`UPDATE events SET data = replace(data, '"Minor":5000', '"Minor":1') WHERE type = 'Deposited'`)},
+	"credit was taken by nothing":       {app.RuleCreditTaken, sql(`UPDATE credits SET captured_minor = captured_minor - 1`)},
+	"credit was let go and not given":   {app.RuleCreditTaken, sql(`UPDATE credits SET amount_minor = amount_minor + 1`)},
+}
+
 // TestAnAuditNamesWhatWasPlanted spoils a good shop in one place at a time.
 func TestAnAuditNamesWhatWasPlanted(t *testing.T) {
-	sql := func(statement string) func(*shop) error {
-		return func(h *shop) error {
-			return h.store.Update(ctx, func(tx sqlstore.Tx) error { _, err := tx.Exec(statement); return err })
-		}
-	}
-	charge := func(reference string) func(*shop) error {
-		return func(h *shop) error {
-			p, err := h.sandbox.Create(ctx, provider.Draft{Key: "planted", Reference: reference, Amount: pounds, Token: "tok_ok"})
-			if err == nil {
-				_, err = h.sandbox.Confirm(ctx, p.ID, "planted")
-			}
-			return err
-		}
-	}
-	for name, c := range map[string]struct {
-		rule  string
-		plant func(*shop) error
-	}{
-		"a line is another sum":             {app.RulePostingBalances, sql(`UPDATE ledger_lines SET amount_minor = amount_minor + 1 WHERE account = 'customer'`)},
-		"a posting is of two currencies":    {app.RulePostingBalances, sql(`UPDATE ledger_lines SET currency = 'EUR' WHERE account = 'sales'`)},
-		"the ledger is gone":                {app.RuleHoldInLedger, sql(`DELETE FROM ledger_lines`)},
-		"a posting has no intent":           {app.RulePostingHasNoOwner, sql(posting("pay_0", "authorize"))},
-		"a posting has no operation":        {app.RulePostingHasNoOwner, sql(posting("cap_0", "capture"))},
-		"a posting has no entry":            {app.RulePostingHasNoOwner, sql(posting("wallet_sub_1_GBP/99", "deposited"))},
-		"a posting has no wallet":           {app.RulePostingHasNoOwner, sql(posting("wallet_GBP", "deposited"))},
-		"a voided intent holds":             {app.RuleStateHolds, sql(`UPDATE intents SET state = 'voided' WHERE order_id = 'ord_1'`)},
-		"a captured intent holds":           {app.RuleStateHolds, sql(`UPDATE intents SET held = 1 WHERE order_id = 'ord_3'`)},
-		"an order has two intents":          {app.RuleOneLiveIntent, sql(secondIntent)},
-		"the provider let go":               {app.RuleMatchesProvider, cancel("sbx_1_1")},
-		"the provider took more":            {app.RuleMatchesProvider, atProvider(capture("sbx_1_1"))},
-		"the provider gave more back":       {app.RuleMatchesProvider, atProvider(refund("sbx_1_4"))},
-		"an intent has no payment":          {app.RuleMatchesProvider, sql(`UPDATE intents SET provider_id = 'sbx_9_9' WHERE order_id = 'ord_1'`)},
-		"the provider knows more":           {app.RuleProviderKnown, charge("ord_7")},
-		"the provider holds it twice":       {app.RuleOrderChargedOnce, charge("ord_1")},
-		"the provider holds what was taken": {app.RuleOrderChargedOnce, charge("ord_3")},
-		"a capture is another sum":          {app.RuleWithinAuthorized, sql(`UPDATE operations SET amount_minor = amount_minor + 1 WHERE kind = 'capture'`)},
-		"a capture is gone":                 {app.RuleWithinAuthorized, sql(`DELETE FROM operations WHERE kind = 'capture'`)},
-		"more was taken than authorized":    {app.RuleWithinAuthorized, sql(`UPDATE intents SET amount_minor = 10 WHERE order_id = 'ord_3'`)},
-		"more was refunded than captured":   {app.RuleWithinCaptured, sql(`UPDATE intents SET captured_minor = 10 WHERE order_id = 'ord_3'`)},
-		"a refund is another sum":           {app.RuleWithinCaptured, sql(`UPDATE operations SET amount_minor = amount_minor + 1 WHERE kind = 'refund'`)},
-		"a refund is not in the ledger":     {app.RuleOperationInLedger, sql(`DELETE FROM ledger_lines WHERE kind = 'refund'`)},
-		"a capture is only half a posting":  {app.RuleOperationInLedger, sql(`DELETE FROM ledger_lines WHERE kind = 'capture' AND account IN ('customer', 'authorized_hold')`)},
-		"a failed capture is in the ledger": {app.RuleOperationInLedger, sql(`UPDATE operations SET state = 'failed' WHERE kind = 'capture'`)},
-		"an entry is not in the ledger":     {app.RuleEntryInLedger, sql(`DELETE FROM ledger_lines WHERE kind = 'withdrawn'`)},
-		"an entry is on another account":    {app.RuleEntryInLedger, sql(`UPDATE ledger_lines SET account = 'sales' WHERE kind = 'deposited' AND account = 'cash'`)},
-		"a deposit is another sum":          {app.RuleEntryInLedger, sql(`UPDATE ledger_lines SET amount_minor = amount_minor * 2 WHERE kind = 'deposited'`)},
-		"an account has more":               {app.RuleAccountIsTheSum, sql(`UPDATE ledger_lines SET account = 'bribes' WHERE kind = 'deposited' AND account = 'cash'`)},
-		"an account has less":               {app.RuleAccountIsTheSum, sql(`UPDATE ledger_lines SET amount_minor = amount_minor * 2 WHERE kind = 'deposited'`)},
-		"the balance is another":            {app.RuleWalletIsFold, sql(`UPDATE wallets SET balance_minor = balance_minor + 1`)},
-		"the held credit is another":        {app.RuleWalletIsFold, sql(`UPDATE wallets SET held_minor = held_minor + 1`)},
-		"an entry is gone":                  {app.RuleWalletIsFold, sql(`DELETE FROM wallet_entries WHERE number = 3`)},
-		"the last entry is gone":            {app.RuleWalletIsFold, sql(`DELETE FROM wallet_entries WHERE number = (SELECT MAX(number) FROM wallet_entries)`)},
-		"an entry's balance is another":     {app.RuleWalletIsFold, sql(`UPDATE wallet_entries SET balance_minor = 1 WHERE number = 2`)},
-		"an event is another sum":           {app.RuleWalletIsFold, sql(`UPDATE events SET data = replace(data, '"Minor":5000', '"Minor":1') WHERE type = 'Deposited'`)},
-		"a wallet is below nothing":         {app.RuleWalletNotBelow, sql(`UPDATE events SET data = replace(data, '"Minor":5000', '"Minor":1') WHERE type = 'Deposited'`)},
-		"credit was taken by nothing":       {app.RuleCreditTaken, sql(`UPDATE credits SET captured_minor = captured_minor - 1`)},
-		"credit was let go and not given":   {app.RuleCreditTaken, sql(`UPDATE credits SET amount_minor = amount_minor + 1`)},
-	} {
+	for name, c := range planted {
 		t.Run(name, func(t *testing.T) {
 			h := open(t, t.TempDir(), setup{idle: true})
 			h.stock()
@@ -90,6 +79,22 @@ func TestAnAuditNamesWhatWasPlanted(t *testing.T) {
 			}
 			t.Errorf("the audit found %+v", audit.Findings)
 		})
+	}
+}
+
+func sql(statement string) func(*shop) error {
+	return func(h *shop) error {
+		return h.store.Update(ctx, func(tx sqlstore.Tx) error { _, err := tx.Exec(statement); return err })
+	}
+}
+
+func charge(reference string) func(*shop) error {
+	return func(h *shop) error {
+		p, err := h.sandbox.Create(ctx, provider.Draft{Key: "planted", Reference: reference, Amount: pounds, Token: "tok_ok"})
+		if err == nil {
+			_, err = h.sandbox.Confirm(ctx, p.ID, "planted")
+		}
+		return err
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/money"
@@ -208,6 +209,20 @@ func TestACaptureThatFailsTakesNoCredit(t *testing.T) {
 	h.operate(capturing("ord_1", "cap_1", 1999), operation.Done)
 	h.has("sub_1", 4400, 0)
 	h.moved("ord_1", 1399, 0, 0)
+}
+
+func TestCreditOutlivesTheAuthorization(t *testing.T) {
+	h := open(t, t.TempDir(), setup{})
+	h.move(wallet.Deposited, "sub_1", 5000, "a")
+	h.split("ord_1", 600, "tok_expires:1ms")
+	time.Sleep(2 * time.Millisecond)
+	if o := h.operate(capturing("ord_1", "cap_1", 1000), operation.Failed); o.Code != operation.CodeExpired {
+		t.Errorf("failed as %q", o.Code)
+	}
+	h.has("sub_1", 4400, 600)
+	h.operate(capturing("ord_1", "cap_2", 600), operation.Done)
+	h.has("sub_1", 4400, 0)
+	h.operate(capturing("ord_1", "cap_1", 1000), operation.Failed)
 }
 
 // TestCreditThatACaptureIsTaking stays set aside when the rest is let go of, and

@@ -3,9 +3,6 @@ package app_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -168,11 +165,10 @@ func TestACaptureThatKeepsFailingIsToldOnce(t *testing.T) {
 
 func TestAnAuthorizationThatLapsed(t *testing.T) {
 	for name, c := range map[string]struct {
-		part   int64 // captured before
-		heard  bool  // the shop has heard of it
-		told   string
-		state  intent.State
-		credit int64
+		part  int64 // captured before
+		heard bool  // the shop has heard of it
+		told  string
+		state intent.State
 	}{
 		"before anything was captured, unheard": {told: "Authorized Voided CaptureFailed", state: intent.Voided},
 		"before anything was captured, heard":   {heard: true, told: "Authorized Voided CaptureFailed", state: intent.Voided},
@@ -200,118 +196,6 @@ func TestAnAuthorizationThatLapsed(t *testing.T) {
 			h.moved("ord_1", c.part, 0, 0)
 		})
 	}
-}
-
-func TestCancelLetsGoOfTheRestOnly(t *testing.T) {
-	h := open(t, t.TempDir(), setup{})
-	h.authorize("ord_1", "tok_ok")
-	h.operate(capturing("ord_1", "cap_1", 500), operation.Done)
-	for range 2 {
-		if i := h.cancel("ord_1"); i.State != intent.Captured || i.CapturedMinor != 500 {
-			t.Errorf("canceled: %+v", i)
-		}
-	}
-	if told := h.told("ord_1"); told != "Authorized Captured Voided" {
-		t.Errorf("told %q", told)
-	}
-	_, err := h.Operate(ctx, capturing("ord_1", "cap_2", 500))
-	h.refused(err, app.CodeCanceled)
-	h.operate(capturing("ord_1", "cap_1", 500), operation.Done) // what was captured stays so
-	h.operate(refunding("ord_1", "rfd_1", 500), operation.Done)
-	h.moved("ord_1", 500, 500, 0)
-}
-
-func TestCancelWaitsForACaptureThatIsUnderWay(t *testing.T) {
-	for name, final := range map[string]bool{"of a part": false, "a final one": true} {
-		t.Run(name, func(t *testing.T) {
-			begun, let := make(chan struct{}), make(chan struct{})
-			h := open(t, t.TempDir(), setup{options: app.Options{ConfirmTimeout: 5 * time.Second}, wrap: func(_ *shop, p provider.Provider) provider.Provider {
-				return &faulty{
-					Provider: p,
-					capture: func(next func() (provider.Operation, error)) (provider.Operation, error) {
-						close(begun)
-						<-let
-						return next()
-					},
-				}
-			}})
-			h.authorize("ord_1", "tok_ok")
-			d := capturing("ord_1", "cap_1", 500)
-			d.Final = final
-			answer := make(chan operation.Operation, 1)
-			go func() {
-				o, _ := h.Operate(ctx, d)
-				answer <- o
-			}()
-			<-begun
-			canceled := make(chan intent.Intent, 1)
-			go func() { canceled <- h.cancel("ord_1") }()
-			for page := []intent.Intent(nil); len(page) == 0; { // the cancellation is decided
-				page, _, _ = h.List(ctx, app.Selection{State: intent.Canceling})
-			}
-			close(let)
-			if o := <-answer; o.State != operation.Done {
-				t.Errorf("the capture is %s", o.State)
-			}
-			if i := <-canceled; i.State != intent.Captured || i.CapturedMinor != 500 {
-				t.Errorf("canceled: %+v", i)
-			}
-			_, err := h.Operate(ctx, capturing("ord_1", "cap_2", 500))
-			h.refused(err, app.CodeCanceled)
-			h.moved("ord_1", 500, 0, 0)
-		})
-	}
-}
-
-// TestACancelFindsACaptureWithoutAnAnswer sees the capture through before it
-// voids the rest.
-func TestACancelFindsACaptureWithoutAnAnswer(t *testing.T) {
-	h := open(t, t.TempDir(), setup{idle: true})
-	h.authorize("ord_1", "tok_capture_dies")
-	h.operate(capturing("ord_1", "cap_1", 500), operation.Unknown)
-	if i := h.cancel("ord_1"); i.State != intent.Captured || i.CapturedMinor != 500 {
-		t.Errorf("canceled: %+v", i)
-	}
-	if told := h.told("ord_1"); told != "Authorized Captured Voided" {
-		t.Errorf("told %q", told)
-	}
-	h.moved("ord_1", 500, 0, 0)
-}
-
-// TestCancelAgainstCapture lets both race, many times: either the capture has
-// its money and the rest is let go of, or it was refused and all is.
-func TestCancelAgainstCapture(t *testing.T) {
-	h := open(t, t.TempDir(), setup{})
-	won := 0
-	for n := range 40 {
-		order := "ord_" + strconv.Itoa(n)
-		h.authorize(order, "tok_ok")
-		var both sync.WaitGroup
-		var captured operation.Operation
-		var refused error
-		both.Go(func() {
-			captured, refused = h.Operate(ctx, capturing(order, "cap_"+strconv.Itoa(n), 500))
-		})
-		both.Go(func() {
-			time.Sleep(rand.N(2 * time.Millisecond))
-			_, _ = h.Cancel(ctx, off(order))
-		})
-		both.Wait()
-		taken, _ := h.at(order)
-		switch {
-		case refused == nil && captured.State == operation.Done && taken == 500:
-			won++
-		case problem.Is(refused, app.CodeCanceled) && taken == 0:
-		default:
-			t.Errorf("%s: %+v, %v, and the provider took %d", order, captured, refused, taken)
-		}
-	}
-	h.settled()
-	if minor, _ := h.held(); minor != 0 {
-		t.Errorf("%d are still held", minor)
-	}
-	h.clean()
-	t.Logf("the capture was first %d times of 40", won)
 }
 
 func TestOperationsWithoutAnAnswerAreAskedAgain(t *testing.T) {
@@ -372,80 +256,6 @@ func TestAProviderThatCannotBeReached(t *testing.T) {
 	h.comes(refunding("ord_1", "rfd_2", 700), operation.Done)
 	h.operate(refunding("ord_1", "rfd_3", 300), operation.Done)
 	h.moved("ord_1", 1000, 1000, 999)
-}
-
-func TestRefundsGiveBackAtMostWhatWasCaptured(t *testing.T) {
-	h := open(t, t.TempDir(), setup{})
-	i := h.authorize("ord_1", "tok_refund_declined_once")
-	_, err := h.Operate(ctx, refunding("ord_1", "rfd_0", 1))
-	h.refused(err, operation.CodeNotRefundable)
-	h.operate(capturing("ord_1", "cap_1", 1999), operation.Done)
-	if o := h.operate(refunding("ord_1", "rfd_1", 1000), operation.Failed); o.Code != "refund_refused" {
-		t.Errorf("failed as %q", o.Code)
-	}
-	h.operate(refunding("ord_1", "rfd_2", 999), operation.Done) // what failed is not set aside
-	h.operate(refunding("ord_1", "rfd_1", 1000), operation.Done)
-	_, err = h.Operate(ctx, refunding("ord_1", "rfd_3", 1))
-	h.refused(err, operation.CodeNotRefundable)
-	if now, _ := h.Get(ctx, i.ID); now.RefundedMinor != 1999 || now.State != intent.Captured {
-		t.Errorf("the intent is %+v", now)
-	}
-	if told := h.told("ord_1"); told != "Authorized Captured RefundFailed Refunded Refunded" {
-		t.Errorf("told %q", told)
-	}
-	h.moved("ord_1", 1999, 1999, 0)
-}
-
-// TestARefundThatIsRetriedAtOnceRefundsOnce is the attack "refund retry".
-func TestARefundThatIsRetriedAtOnceRefundsOnce(t *testing.T) {
-	h := open(t, t.TempDir(), setup{})
-	other := app.New(h.Deps, fast()) // on the same store, as a replica
-	h.authorize("ord_1", "tok_refund_dies")
-	h.operate(capturing("ord_1", "cap_1", 1999), operation.Done)
-	var all sync.WaitGroup
-	for n := range 20 {
-		all.Go(func() {
-			o, err := []*app.Payments{h.Payments, other}[n%2].Operate(ctx, refunding("ord_1", "rfd_1", 1999))
-			if err != nil || o.State != operation.Done && o.State != operation.Unknown {
-				t.Errorf("%+v, %v", o, err)
-			}
-		})
-	}
-	all.Wait()
-	h.comes(refunding("ord_1", "rfd_1", 1999), operation.Done)
-	if h.calls("refund") != 1 || h.told("ord_1") != "Authorized Captured Refunded" {
-		t.Errorf("%d refunds, told %q", h.calls("refund"), h.told("ord_1"))
-	}
-	h.moved("ord_1", 1999, 1999, 0)
-}
-
-func TestRefundsThatRaceForTheSameMoney(t *testing.T) {
-	h := open(t, t.TempDir(), setup{})
-	for n := range 10 {
-		order := "ord_" + strconv.Itoa(n)
-		h.authorize(order, "tok_ok")
-		h.operate(capturing(order, "cap_"+order, 1999), operation.Done)
-		var done, refused atomic.Int32
-		var all sync.WaitGroup
-		for m := range 2 {
-			all.Go(func() {
-				o, err := h.Operate(ctx, refunding(order, fmt.Sprintf("rfd_%d_%d", n, m), 1200))
-				switch {
-				case problem.Is(err, operation.CodeNotRefundable):
-					refused.Add(1)
-				case err == nil && o.State == operation.Done:
-					done.Add(1)
-				default:
-					t.Errorf("%+v, %v", o, err)
-				}
-			})
-		}
-		all.Wait()
-		if _, refunded := h.at(order); done.Load() != 1 || refused.Load() != 1 || refunded != 1200 {
-			t.Errorf("%s: %d refunded and %d refused, the provider gave %d back", order, done.Load(), refused.Load(), refunded)
-		}
-	}
-	h.clean()
 }
 
 func TestCapturesAtOnceTakeOnce(t *testing.T) {
@@ -554,108 +364,6 @@ func TestOperationsArePagedByOrder(t *testing.T) {
 	}
 	_, _, err := h.Operations(ctx, app.OperationSelection{Kind: operation.Capture, Limit: 1001})
 	h.refused(err, "invalid_request")
-}
-
-// TestOperationsAtOnce lets captures, refunds, cancellations, the reconciler and
-// webhooks meet on the same orders.
-func TestOperationsAtOnce(t *testing.T) {
-	h := open(t, t.TempDir(), setup{webhooks: true})
-	tokens := []string{"tok_ok", "tok_capture_dies", "tok_refund_dies", "tok_capture_declined_once", "tok_refund_declined_once", "tok_expires:40ms"}
-	var all sync.WaitGroup
-	const rounds = 5
-	for n := range rounds * len(tokens) {
-		order := "ord_" + strconv.Itoa(n)
-		h.authorize(order, tokens[n%len(tokens)])
-		for m := range 3 {
-			d := capturing(order, fmt.Sprintf("cap_%d_%d", n, m), 600)
-			for range 2 {
-				all.Go(func() {
-					time.Sleep(rand.N(20 * time.Millisecond))
-					_, _ = h.Operate(ctx, d)
-				})
-			}
-			all.Go(func() {
-				time.Sleep(rand.N(60 * time.Millisecond))
-				_, _ = h.Operate(ctx, refunding(order, fmt.Sprintf("rfd_%d_%d", n, m), 500))
-			})
-		}
-		if n%3 == 0 {
-			all.Go(func() {
-				time.Sleep(rand.N(60 * time.Millisecond))
-				_, _ = h.Cancel(ctx, off(order))
-			})
-		}
-	}
-	all.Wait()
-	h.settled()
-	h.operated()
-	h.clean()
-}
-
-// operated waits until no operation is open.
-func (h *shop) operated() {
-	h.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		captures, _, err := h.Operations(ctx, app.OperationSelection{Kind: operation.Capture, State: operation.Unknown})
-		refunds, _, again := h.Operations(ctx, app.OperationSelection{Kind: operation.Refund, State: operation.Unknown})
-		if err == nil && again == nil && len(captures)+len(refunds) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			h.t.Fatalf("%d captures and %d refunds stay open, %v, %v", len(captures), len(refunds), err, again)
-		}
-	}
-}
-
-// TestACrashAroundAnOperation loses the process around each call of the
-// provider, opens a new one on the same files, and lets the order ask again or
-// the reconciler alone.
-func TestACrashAroundAnOperation(t *testing.T) {
-	options := app.Options{RetryMin: time.Hour} // so that only the start makes things due
-	for _, kind := range []operation.Kind{operation.Capture, operation.Refund} {
-		for _, before := range []bool{true, false} {
-			for _, asksAgain := range []bool{true, false} {
-				t.Run(fmt.Sprintf("%s, before the call: %v, asked again: %v", kind, before, asksAgain), func(t *testing.T) {
-					t.Parallel()
-					dir := t.TempDir()
-					killed := open(t, dir, setup{options: options, idle: true, wrap: func(h *shop, p provider.Provider) provider.Provider {
-						die := func(next func() (provider.Operation, error)) (o provider.Operation, err error) {
-							if !before {
-								o, err = next()
-							}
-							_ = h.store.Close()
-							return o, errors.Join(err, errors.New("killed"))
-						}
-						f := &faulty{Provider: p, capture: die}
-						if kind == operation.Refund {
-							f = &faulty{Provider: p, refund: die}
-						}
-						return f
-					}})
-					killed.authorize("ord_1", "tok_ok")
-					d := capturing("ord_1", "cap_1", 1999)
-					if kind == operation.Refund {
-						killed.operate(d, operation.Done)
-						d = refunding("ord_1", "rfd_1", 1000)
-					}
-					if o, err := killed.Operate(ctx, d); err == nil {
-						t.Fatalf("answered %s from beyond the crash", o.State)
-					}
-					killed.stop()
-					h := open(t, dir, setup{options: options})
-					if asksAgain {
-						h.operate(d, operation.Done)
-					}
-					h.comes(d, operation.Done)
-					if n := h.calls(string(kind)); n != 1 {
-						t.Errorf("the provider did it %d times", n)
-					}
-					refunded := map[operation.Kind]int64{operation.Refund: 1000}[kind]
-					h.moved("ord_1", 1999, refunded, 0)
-				})
-			}
-		}
-	}
 }
 
 func TestAmountsOfCurrenciesWithoutPence(t *testing.T) {

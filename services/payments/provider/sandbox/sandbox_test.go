@@ -398,7 +398,13 @@ func Example() {
 	fmt.Println(p.Status)
 	p, _ = s.Confirm(context.Background(), p.ID, "ord_1/pay/1")
 	fmt.Println(p.Status, p.Amount)
+	o, _ := s.Capture(context.Background(), p.ID, "cap_1", money.Of(1500, "GBP"), true)
+	fmt.Println(o.Done, o.Payment.Status, o.Payment.Captured)
+	o, _ = s.Refund(context.Background(), p.ID, "rfd_1", money.Of(2000, "GBP"))
+	fmt.Println(o.Done, o.Reason)
 	// Output:
 	// created
 	// authorized 19.99 GBP
+	// true captured 1500
+	// false exceeds_captured
 }
