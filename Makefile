@@ -29,6 +29,10 @@ bench: bin/souk ## measure the shop, beside the disk's and an append log's figur
 chaos: bin/souk ## kill the shop at every point of a checkout, then at every pair of points
 	SOUK_TEST_BINARY=$(CURDIR)/bin/souk go test -count=1 -timeout 90m -v ./test/crash -args -whole | grep -v -e '^=== ' -e '"level"'
 
+.PHONY: replay
+replay: bin/souk ## buy the invoices of a real shop again, measure it, and balance the books twice
+	SOUK_TEST_BINARY=$(CURDIR)/bin/souk go test -count=1 -timeout 60m -v -run '^TestWholeReplay$$' ./test/replay -args -whole $(ARGS) | grep -v -e '^=== ' -e '"level"'
+
 .PHONY: house
 house: ## print the house's figures: lengths, exported names, comments
 	@go test -count=1 -run '^TestFigures$$' ./test/house -v -args -figures | grep -v -e '^=== ' -e '^--- ' -e '^PASS' -e '^ok'

@@ -77,7 +77,7 @@ func TestTheSecondBooksNoticeAPenny(t *testing.T) {
 		refuse(t, keep(t, []byte(changed)), "settled")
 	})
 	t.Run("given back beside the file", func(t *testing.T) {
-		r.shop.Call(t, 201, r.shop.Refund(orderID, "penny", "0.01"))
+		r.shop.Call(t, 202, r.shop.Refund(orderID, "penny", "0.01"))
 		shop.Eventually(t, "the penny is given back", func() bool { return r.shop.Order(t, orderID).Text("payment_state") == "partly_refunded" })
 		refuse(t, r.report, "0.01")
 	})

@@ -27,7 +27,7 @@ type drive struct {
 }
 
 // counts are what progress tells, and what this run asked for.
-type counts struct{ invoices, lines, orders, refused, quarantined, asked atomic.Int64 }
+type counts struct{ invoices, recalled, refused, quarantined, asked atomic.Int64 }
 
 // windowFactor is how many invoices for each worker may be on their way or wait for an
 // earlier one of their customer.
@@ -55,7 +55,9 @@ func (d *drive) invoices(ctx context.Context) error {
 		defer close(q.work)
 		return d.hand(ctx, q)
 	})
-	return workers.Wait()
+	err := workers.Wait()
+	d.progress.all()
+	return err
 }
 
 // hand gives invoices out when their time has come and a slot is free, and returns when
@@ -182,7 +184,9 @@ func (d *drive) invoice(ctx context.Context, w *worker, at int32) error {
 
 func (d *drive) count(v *invoice, before bool) {
 	d.counts.invoices.Add(1)
-	d.counts.lines.Add(int64(v.next - v.first))
+	if before {
+		d.counts.recalled.Add(1)
+	}
 	for _, l := range d.book.of(v) {
 		if l.why != 0 {
 			d.counts.quarantined.Add(1)
@@ -194,8 +198,6 @@ func (d *drive) count(v *invoice, before bool) {
 		}
 		if p.refused != "" {
 			d.counts.refused.Add(1)
-		} else if !v.canceled {
-			d.counts.orders.Add(1)
 		}
 	}
 	d.progress.tell()

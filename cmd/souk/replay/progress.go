@@ -24,7 +24,8 @@ type progress struct {
 	invoices int
 	began    time.Time
 	last     time.Time
-	width    int // of the line on the terminal
+	ended    time.Duration // how long the invoices took; 0 before
+	width    int           // of the line on the terminal
 }
 
 func newProgress(o Options) *progress {
@@ -41,6 +42,13 @@ func (p *progress) begin(invoices int, counts *counts) {
 	defer p.mu.Unlock()
 	p.invoices, p.counts, p.began = invoices, counts, time.Now()
 	p.last = p.began
+}
+
+// all says that the last invoice is done.
+func (p *progress) all() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = time.Since(p.began)
 }
 
 // tell says how far it has come, unless it did a moment ago.
@@ -74,7 +82,11 @@ func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.counts != nil {
-		p.write(p.line(time.Since(p.began)))
+		elapsed := p.ended
+		if elapsed == 0 {
+			elapsed = time.Since(p.began)
+		}
+		p.write(p.line(elapsed))
 		if p.terminal {
 			fmt.Fprintln(p.to)
 		}
@@ -83,7 +95,7 @@ func (p *progress) end() {
 
 func (p *progress) line(elapsed time.Duration) string {
 	done := p.counts.invoices.Load()
-	rate := float64(done) / max(elapsed.Seconds(), 0.001)
+	rate := float64(done-p.counts.recalled.Load()) / max(elapsed.Seconds(), 0.001)
 	line := fmt.Sprintf("%d of %d invoices, %.0f/s, %d %%", done, p.invoices, rate, 100*done/int64(max(p.invoices, 1)))
 	if left := int64(p.invoices) - done; left > 0 && rate > 0 {
 		line += fmt.Sprintf(", %s left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
