@@ -101,7 +101,7 @@ func (d *drive) known(ctx context.Context, w *worker, v *invoice) (refused strin
 	if v.customer >= 0 && d.countryOf[v.customer] == v.country {
 		return "", nil
 	}
-	body := append(append(append(make([]byte, 0, 32), `{"country":"`...), d.book.countries[v.country]...), `"}`...)
+	body := []byte(`{"country":"` + d.book.countries[v.country] + `"}`)
 	path := d.appendSubject(append(make([]byte, 0, 80), "/api/users/"...), v)
 	got, err := d.api.call(ctx, request{method: http.MethodPut, path: string(path), body: body}, &w.answer)
 	if err != nil {

@@ -197,8 +197,9 @@ func (s *stub) order(body string) (int, []byte) {
 		o.lines = append(o.lines, stubLine{sku: l.SKU, quantity: l.Quantity, price: l.Price.amount()})
 		o.total += retail.Amount(l.Quantity) * l.Price.amount()
 	}
+	_, known := s.users[sent.SubjectID]
 	switch {
-	case s.users[sent.SubjectID] == "":
+	case !known:
 		return refused(400, "unknown_subject")
 	case o.total != sent.Expected.amount():
 		return refused(409, "price_changed")

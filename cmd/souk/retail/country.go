@@ -5,17 +5,10 @@ import (
 	"sync"
 )
 
-// nowhere is the code of a country that is not known; ISO 3166-1 leaves it to its users.
-const nowhere = "ZZ"
-
 // CountryCode is the ISO 3166-1 code of a country by its English name, or by its code;
-// ZZ for what names none, such as "Unspecified".
+// "" for what names none, such as "Unspecified" or "European Community".
 func CountryCode[T string | []byte](name T) string {
-	key := strings.ToLower(strings.Join(strings.Fields(string(name)), " "))
-	if code, known := countries()[key]; known {
-		return code
-	}
-	return nowhere
+	return countries()[strings.ToLower(strings.Join(strings.Fields(string(name)), " "))]
 }
 
 var countries = sync.OnceValue(func() map[string]string {
@@ -30,9 +23,8 @@ var countries = sync.OnceValue(func() map[string]string {
 	return all
 })
 
-// countryNames are the codes with the names that people write. EU is reserved for the
-// European Union and means what the European Community was. The Channel Islands have no
-// code together and are taken as Jersey.
+// countryNames are the codes with the names that people write. The Channel Islands have
+// no code together and are taken as Jersey.
 const countryNames = `AD Andorra
 AE United Arab Emirates|UAE
 AF Afghanistan
@@ -102,7 +94,6 @@ EH Western Sahara
 ER Eritrea
 ES Spain
 ET Ethiopia
-EU European Community|European Union
 FI Finland
 FJ Fiji
 FK Falkland Islands
