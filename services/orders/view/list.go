@@ -171,15 +171,16 @@ func newer(a, b Mark) int {
 	return 0
 }
 
-// standings are those that occur and are asked for: the index is asked for the next one behind each.
+// standings are those that occur and are asked for: the index is asked for the next one behind the last row of each. With
+// the time in the comparison that is one step; without it SQLite would walk over all rows of the one before.
 func (f Filter) standings(tx sqlstore.Tx) (all []standing, err error) {
 	query, args := `SELECT state, payment_state, fulfilment_state FROM order_view WHERE `, []any{}
 	if f.Country != "" {
 		query, args = query+`country = ? AND `, append(args, f.Country)
 	}
-	query += `(state, payment_state, fulfilment_state) > (?, ?, ?) ORDER BY state, payment_state, fulfilment_state LIMIT 1`
+	query += `(state, payment_state, fulfilment_state, sold_at) > (?, ?, ?, ?) ORDER BY state, payment_state, fulfilment_state, sold_at LIMIT 1`
 	for s := (standing{state: f.State}); ; {
-		rows, err := tx.Query(query, append(args, s.state, s.payment, s.fulfilment)...)
+		rows, err := tx.Query(query, append(args, s.state, s.payment, s.fulfilment, int64(math.MaxInt64))...)
 		if err != nil {
 			return nil, err
 		}

@@ -38,6 +38,7 @@ type desk struct {
 	app   *app.App
 	list  *view.Orders
 	stop  func()
+	wrap  func(sqlstore.Driver) sqlstore.Driver // put around the store; nil: nothing
 }
 
 func open(t testing.TB) *desk { return openIn(t, nil) }
@@ -52,7 +53,7 @@ func openIn(t testing.TB, zone *time.Location) *desk {
 func (d *desk) project(newer int) {
 	d.Helper()
 	store, err := sqlstore.Open(context.Background(), d.path, sqlstore.Options{
-		Name: "orders", Schemas: append(app.Schemas(), projection.Schema()), Log: slog.New(slog.DiscardHandler),
+		Name: "orders", Schemas: append(app.Schemas(), projection.Schema()), Log: slog.New(slog.DiscardHandler), Wrap: d.wrap,
 	})
 	d.must(err)
 	log, err := eventlog.New(store)
