@@ -28,27 +28,66 @@ func start(t testing.TB, dir string) *shop.Shop {
 	return shop.Start(t, shop.Options{Dir: dir, Args: []string{"--set", "gateway.rate_limit=false"}})
 }
 
-// trade is a shop with three confirmed orders and one rejected between them, at rest.
+// trade is a shop at rest with three confirmed orders and one rejected between them; then one that was dispatched, paid and
+// partly sent back, one that was canceled, and last one of the desk that store credit pays in part.
 func trade(t *testing.T) *good {
 	t.Helper()
 	s := start(t, filepath.Join(t.TempDir(), "good"))
-	s.Goods(t, 10, "A", "B")
+	s.Goods(t, 20, "A", "B")
 	first := buy(t, s, 201, "tok_ok")
 	rejected := buy(t, s, 402, "tok_declined")
-	order, last := buy(t, s, 201, "tok_ok"), buy(t, s, 201, "tok_ok")
-	s.Stock(t, "A", "allocated", 6)
+	order, other := buy(t, s, 201, "tok_ok"), buy(t, s, 201, "tok_ok")
 	g := &good{dir: s.Dir, key: s.Key, told: filepath.Join(t.TempDir(), "acknowledged"), names: map[string]string{
-		"{first}": first, "{order}": order, "{last}": last, "{rejected}": rejected,
+		"{first}": first, "{order}": order, "{rejected}": rejected,
 		"{intent}": intentOf(t, s, order), "{declined}": intentOf(t, s, rejected),
 	}}
+	g.afterSale(t, s)
+	s.Stock(t, "A", "allocated", 7)
+	s.Verify(t) // all is heard and done by then
 	s.Stop()
 	g.names["{provider}"] = g.one(t, "payments", `SELECT provider_id FROM intents WHERE id = '{intent}'`)
 	g.names["{address}"] = g.one(t, "users", `SELECT id FROM addresses LIMIT 1`)
-	list := fmt.Sprintf("%s confirmed\n%s confirmed\n%s confirmed\n%s rejected\n", first, order, last, rejected)
-	if err := os.WriteFile(g.told, []byte(list), 0o600); err != nil {
+	list := "{first} confirmed\n{order} confirmed\n" + other + " confirmed\n{rejected} rejected\n{sent} confirmed\n{canceled} canceled\n{last} confirmed\n"
+	if err := os.WriteFile(g.told, []byte(g.named(list)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// afterSale is what happens to the orders {sent}, {canceled} and {last}, which is of the desk.
+func (g *good) afterSale(t *testing.T, s *shop.Shop) {
+	t.Helper()
+	sent, canceled := buy(t, s, 201, "tok_ok"), buy(t, s, 201, "tok_ok")
+	shop.Eventually(t, "the shipment is open", func() bool {
+		a, err := s.Try(shop.Request{Method: "GET", Path: "/api/shipments/" + sent, Token: s.Key})
+		return err == nil && a.Status == 200
+	})
+	post := func(want int, key, path, body string) shop.Answer {
+		return s.Call(t, want, shop.Request{Method: "POST", Path: path, Token: s.Key, Key: key, Body: body})
+	}
+	post(200, "k-1", "/api/shipments/"+sent+"/dispatch", `{"carrier": "Royal Mail"}`)
+	await(t, s, sent, "payment_state", "captured")
+	s.Stock(t, "A", "on_hand", 18)
+	back := post(201, "k-2", "/api/orders/"+sent+"/returns", `{"lines": [{"line": 1, "quantity": 1}], "received": true}`)
+	await(t, s, sent, "payment_state", "partly_refunded")
+	s.Stock(t, "A", "on_hand", 19)
+	post(200, "", "/api/orders/"+canceled+"/cancel", `{"reason": "changed my mind"}`)
+	await(t, s, canceled, "state", "canceled")
+	s.Call(t, 200, shop.Request{Method: "PUT", Path: "/api/users/17850", Token: s.Key, Body: `{"name": "Jane Roe", "email": "jane@example.com", "country": "GB"}`})
+	post(200, "k-3", "/api/wallets/17850/deposits", `{"amount": {"currency": "GBP", "amount": "50.00"}, "reason": "a gift"}`)
+	desk := post(201, "k-4", "/api/desk/orders", `{"subject_id": "17850", "lines": [{"sku": "A", "quantity": 1}], "payment": {"token": "tok_ok", "credit": {"currency": "GBP", "amount": "1.00"}}}`)
+	g.names["{sent}"], g.names["{canceled}"], g.names["{last}"], g.names["{return}"] = sent, canceled, desk.Text("id"), back.Text("id")
+	g.names["{capture}"], g.names["{refund}"] = strings.Replace(sent, "ord_", "cap_", 1)+".1", strings.Replace(sent, "ord_", "rfd_", 1)+".1"
+	g.names["{sent intent}"], g.names["{canceled intent}"] = intentOf(t, s, sent), intentOf(t, s, canceled)
+}
+
+// await waits until an order says something of itself.
+func await(t *testing.T, s *shop.Shop, order, field, want string) {
+	t.Helper()
+	shop.Eventually(t, field+" of "+order+" is "+want, func() bool {
+		a, err := s.Try(shop.Request{Method: "GET", Path: "/api/orders/" + order, Token: s.Key})
+		return err == nil && a.Text(field) == want
+	})
 }
 
 // buy orders two pieces of each thing and gives the order's id.
