@@ -72,7 +72,32 @@ func (c *crowd) shop(t *testing.T, s *shop.Shop, client int, until time.Time) {
 			t.Errorf("shopper %d: %v", client, err)
 			return
 		}
-		c.heard(s.Try(cart.Checkout("key-"+cart.ID, payments[n%len(payments)])))
+		a, err := s.Try(cart.Checkout("key-"+cart.ID, payments[n%len(payments)]))
+		c.heard(a, err)
+		if err == nil && a.Status == 201 {
+			c.afterSale(s, a.Text("id"), n)
+		}
+	}
+}
+
+// afterSale is what happens to an order next: it is sent, canceled, sent back, or stays.
+func (c *crowd) afterSale(s *shop.Shop, order string, n int) {
+	post := func(want int, path, body string) {
+		a, err := s.Try(shop.Request{Method: "POST", Path: path, Token: s.Key, Key: fmt.Sprint(order, "-", n, "-", want), Body: body})
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.said[fmt.Sprint(path[:len("/api/s")], " ", a.Status, " ", a.Text("code"), err)]++
+	}
+	if n%3 > 0 {
+		post(200, "/api/shipments/"+order+"/dispatch", `{"lines": [{"line": 1, "quantity": 1}]}`)
+	}
+	switch n % 5 {
+	case 0:
+		post(200, "/api/orders/"+order+"/cancel", `{"reason": "changed my mind"}`)
+	case 1:
+		post(201, "/api/orders/"+order+"/returns", `{"received": true}`)
+	case 2:
+		post(201, "/api/orders/"+order+"/refunds", `{"amount": {"currency": "GBP", "amount": "0.50"}, "reason": "came late"}`)
 	}
 }
 
@@ -122,7 +147,9 @@ func TestVerifyOfABusyShopFindsNothing(t *testing.T) {
 	c.list(t, list)
 	s.Verify(t, "--acknowledged", list)
 	t.Logf("%d checks while %d orders were acknowledged; the answers: %v", checks, len(c.told), c.said)
-	for _, want := range []string{"201 ", "202 ", "402 payment_declined", "409 sold_out"} {
+	for _, want := range []string{
+		"201 ", "202 ", "402 payment_declined", "409 sold_out", "/api/s 200 <nil>", "/api/o 200 <nil>", "/api/o 201 <nil>",
+	} {
 		if c.said[want] == 0 {
 			t.Errorf("nobody was answered %q: %v", want, c.said)
 		}

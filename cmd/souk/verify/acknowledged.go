@@ -37,6 +37,11 @@ func ReadAcknowledged(from io.Reader) (list []Acknowledged, err error) {
 	}
 }
 
+// follows says that an order that was in one state may be in another by now: what was confirmed may have been canceled since.
+func follows(was, is string) bool {
+	return was == is || (was == "confirmed" || was == "canceling") && stands(is)
+}
+
 // lost finds acknowledged orders that are not there, or not as they were told.
 func (a *audit) lost() (found []Finding) {
 	for _, told := range a.options.Acknowledged {
@@ -44,7 +49,7 @@ func (a *audit) lost() (found []Finding) {
 		switch {
 		case m == nil || !m.listed:
 			found = append(found, Finding{1, "acknowledged_order_exists", told.Order, "a client was told of this order, and there is none"})
-		case told.State != "" && told.State != m.state:
+		case told.State != "" && !follows(told.State, m.state):
 			found = append(found, Finding{1, "acknowledged_order_is_as_told", told.Order, "a client was told that it is " + told.State + ", it is " + m.state})
 		}
 	}
