@@ -16,8 +16,11 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	cartsv1 "github.com/seed-21071466/souk/gen/souk/carts/v1"
+	catalogv1 "github.com/seed-21071466/souk/gen/souk/catalog/v1"
 	inventoryv1 "github.com/seed-21071466/souk/gen/souk/inventory/v1"
 	paymentsv1 "github.com/seed-21071466/souk/gen/souk/payments/v1"
+	pricingv1 "github.com/seed-21071466/souk/gen/souk/pricing/v1"
+	shippingv1 "github.com/seed-21071466/souk/gen/souk/shipping/v1"
 	typev1 "github.com/seed-21071466/souk/gen/souk/type/v1"
 	usersv1 "github.com/seed-21071466/souk/gen/souk/users/v1"
 	"github.com/seed-21071466/souk/kit/auth"
@@ -50,6 +53,15 @@ type (
 	}
 	users struct {
 		usersv1.UnimplementedUsersServer
+	}
+	shipping struct {
+		shippingv1.UnimplementedShippingServer
+	}
+	catalog struct {
+		catalogv1.UnimplementedCatalogServer
+	}
+	pricing struct {
+		pricingv1.UnimplementedPricingServer
 	}
 )
 
@@ -98,13 +110,61 @@ func (users) GetAddress(context.Context, *usersv1.GetAddressRequest) (*typev1.Ad
 	return &typev1.Address{Name: "Ada", Lines: []string{"1 High Street"}, City: "London", PostalCode: "N1", Country: "GB"}, nil
 }
 
+// CapturePayment takes it.
+func (payments) CapturePayment(_ context.Context, r *paymentsv1.CaptureRequest) (*paymentsv1.Capture, error) {
+	return &paymentsv1.Capture{Id: r.CaptureId, OrderId: r.OrderId, State: "captured", Amount: r.Amount}, nil
+}
+
+// RefundPayment gives it back.
+func (payments) RefundPayment(_ context.Context, r *paymentsv1.RefundRequest) (*paymentsv1.Refund, error) {
+	return &paymentsv1.Refund{Id: r.RefundId, OrderId: r.OrderId, State: "refunded", Amount: r.Amount}, nil
+}
+
+// ReleaseLines gives pieces back.
+func (inventory) ReleaseLines(context.Context, *inventoryv1.ReleaseLinesRequest) (*inventoryv1.ReleaseResponse, error) {
+	return &inventoryv1.ReleaseResponse{Outcome: "released"}, nil
+}
+
+// GetContact knows one customer.
+func (users) GetContact(_ context.Context, r *usersv1.GetContactRequest) (*usersv1.ContactCard, error) {
+	if r.SubjectId != "17850" {
+		return nil, problem.New(problem.NotFound, "not_found", "There is no such user.")
+	}
+	return &usersv1.ContactCard{SubjectId: r.SubjectId, AddressId: "adr_1", Country: "GB"}, nil
+}
+
+// Stop finds that nothing has left.
+func (shipping) Stop(context.Context, *shippingv1.StopRequest) (*shippingv1.StopResponse, error) {
+	return &shippingv1.StopResponse{Outcome: "stopped"}, nil
+}
+
+// GetVariants has everything that it is asked for.
+func (catalog) GetVariants(_ context.Context, r *catalogv1.GetVariantsRequest) (*catalogv1.GetVariantsResponse, error) {
+	all := &catalogv1.GetVariantsResponse{}
+	for _, sku := range r.Skus {
+		all.Variants = append(all.Variants, &catalogv1.VariantInfo{Sku: sku, ProductId: sku, Title: "The " + sku, Active: true})
+	}
+	return all, nil
+}
+
+// QuoteDesk prices the one line that the tests send: two pieces.
+func (pricing) QuoteDesk(_ context.Context, r *pricingv1.QuoteRequest) (*pricingv1.QuoteResponse, error) {
+	line := &pricingv1.QuotedLine{
+		Sku: r.Lines[0].Sku, Quantity: 2, UnitPrice: r.Lines[0].UnitPrice, Discount: gbp("0.00"), Tax: gbp("0.66"), Total: gbp("3.98"), TaxRate: "0.2", ListPrice: gbp("2.55"),
+	}
+	return &pricingv1.QuoteResponse{
+		Channel: "web", Currency: "GBP", TaxInclusive: true, Lines: []*pricingv1.QuotedLine{line}, Shipping: gbp("0.00"), ShippingTax: gbp("0.00"),
+		ItemsTotal: gbp("3.98"), DiscountTotal: gbp("0.00"), TaxTotal: gbp("0.66"), Total: gbp("3.98"),
+	}, nil
+}
+
 type closer struct{}
 
 // Close has nothing to do.
 func (closer) Close(context.Context) error { return nil }
 
 // neighbours are these rooms behind their doors.
-func neighbours(pay *eventlog.Log) []room.Room {
+func neighbours(pay, sent *eventlog.Log) []room.Room {
 	open := func(name string, serve func(env *room.Env)) room.Room {
 		return room.Room{Name: name, Open: func(_ context.Context, env *room.Env) (room.Opened, error) {
 			serve(env)
@@ -118,6 +178,12 @@ func neighbours(pay *eventlog.Log) []room.Room {
 			env.Bus.Publish(bus.FeedOf("inventory", pay, func(eventlog.Recorded) (string, []byte, error) { return "", nil, nil })) // it says nothing
 		}),
 		open("users", func(env *room.Env) { usersv1.RegisterUsersServer(env.RPC, users{}) }),
+		open("catalog", func(env *room.Env) { catalogv1.RegisterCatalogServer(env.RPC, catalog{}) }),
+		open("pricing", func(env *room.Env) { pricingv1.RegisterPricingServer(env.RPC, pricing{}) }),
+		open("shipping", func(env *room.Env) {
+			shippingv1.RegisterShippingServer(env.RPC, shipping{})
+			env.Bus.Publish(bus.FeedOf("shipping", sent, func(r eventlog.Recorded) (string, []byte, error) { return r.Type, r.Data, nil }))
+		}),
 		open("payments", func(env *room.Env) {
 			paymentsv1.RegisterPaymentsServer(env.RPC, payments{})
 			env.Bus.Publish(bus.FeedOf("payments", pay, func(r eventlog.Recorded) (string, []byte, error) { return r.Type, r.Data, nil }))
@@ -130,7 +196,9 @@ type front struct {
 	*testing.T
 	mux  *rest.Mux
 	pay  *sqlstore.Store
-	said *eventlog.Log
+	said *eventlog.Log // by payments
+	ship *sqlstore.Store
+	sent *eventlog.Log // said by shipping
 }
 
 func open(t *testing.T) *front {
@@ -141,11 +209,15 @@ func open(t *testing.T) *front {
 	f.must(err)
 	f.said, err = eventlog.New(f.pay)
 	f.must(err)
+	f.ship, err = sqlstore.Open(context.Background(), t.TempDir()+"/shipping.db", sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
+	f.must(err)
+	f.sent, err = eventlog.New(f.ship)
+	f.must(err)
 	tokens, err := auth.OpenSigner(t.TempDir())
 	f.must(err)
 	lines := bus.New(bus.Options{Log: quiet})
 	shared := room.Shared{Shop: "shop", Dir: t.TempDir(), Log: quiet, REST: f.mux, Bus: lines, Tokens: tokens}
-	house, err := room.Open(context.Background(), shared, append(neighbours(f.said), orders.Room(orders.Config{CheckoutWait: 300 * time.Millisecond}))...)
+	house, err := room.Open(context.Background(), shared, append(neighbours(f.said, f.sent), orders.Room(orders.Config{CheckoutWait: 300 * time.Millisecond}))...)
 	f.must(err)
 	running, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -160,6 +232,7 @@ func open(t *testing.T) *front {
 		<-ended
 		f.must(house.Close(context.Background()))
 		f.must(f.pay.Close())
+		f.must(f.ship.Close())
 	})
 	return f
 }

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/auth"
@@ -72,42 +70,41 @@ func visible(p auth.Principal, o *order.Order) bool {
 
 // keyed runs a command once for each idempotency key: the effect and its answer are one transaction, and a call heard
 // again is answered from it.
-func keyed[T any](ctx context.Context, a *App, key idem.Key, ref string, do func(tx sqlstore.Tx) (T, error)) (answer T, err error) {
+func (a *App) keyed(ctx context.Context, key idem.Key, ref string, do func(tx sqlstore.Tx) (o order.Order, about string, err error)) (o order.Order, about string, err error) {
 	err = a.Store.Update(ctx, func(tx sqlstore.Tx) error {
 		state, err := idem.Claim(tx, key, ref, a.Clock.Now())
 		if err != nil {
 			return err
 		}
 		if !state.Fresh {
-			if err := json.Unmarshal(state.Answer, &answer); err != nil {
-				return fmt.Errorf("decode stored answer of %s for %s: %w", key.Method, state.Ref, err)
+			s, err := decodeStand(state.Answer)
+			if err != nil {
+				return err
 			}
-			return nil
-		}
-		if answer, err = do(tx); err != nil {
+			about = s.About
+			o, err = a.foldAt(tx, s)
 			return err
 		}
-		stored, err := json.Marshal(answer)
-		if err != nil {
+		if o, about, err = do(tx); err != nil {
 			return err
 		}
-		return idem.Answer(tx, key.Method, ref, stored)
+		return idem.Answer(tx, key.Method, ref, encodeStand(stand{OrderID: o.ID, Version: o.Version, About: about}))
 	})
-	return answer, err
+	return o, about, err
 }
 
 // Capture takes money of a confirmed order; an amount of 0 is all that was not asked for yet. Where an earlier capture
 // failed it is tried again now, and nothing more is asked for.
 func (a *App) Capture(ctx context.Context, p auth.Principal, orderID string, amount int64, key idem.Key, meta eventlog.Meta) (order.Order, error) {
-	ref := a.IDs.New("cmd")
 	again := false
-	o, err := keyed(ctx, a, key, ref, func(tx sqlstore.Tx) (order.Order, error) {
-		return a.commandIn(tx, p, orderID, meta, func(o *order.Order) ([]order.Event, error) {
+	o, _, err := a.keyed(ctx, key, a.IDs.New("cmd"), func(tx sqlstore.Tx) (order.Order, string, error) {
+		o, err := a.commandIn(tx, p, orderID, meta, func(o *order.Order) ([]order.Event, error) {
 			if again = o.Failing() && o.Status == order.Confirmed; again {
 				return nil, nil
 			}
 			return o.RequestCapture(amount)
 		})
+		return o, "", err
 	})
 	if err == nil && again {
 		err = a.hurry(ctx, orderID)
@@ -118,17 +115,12 @@ func (a *App) Capture(ctx context.Context, p auth.Principal, orderID string, amo
 // OpenReturn announces what comes back of an order, or with a receipt takes it in at once, which is for staff.
 func (a *App) OpenReturn(ctx context.Context, p auth.Principal, orderID string, r order.Opening, receipt *order.Receipt, key idem.Key, meta eventlog.Meta) (order.Order, string, error) {
 	r.ID, r.At = a.IDs.New("ret"), a.Clock.Now()
-	type opened struct {
-		Order    order.Order
-		ReturnID string
-	}
-	done, err := keyed(ctx, a, key, r.ID, func(tx sqlstore.Tx) (opened, error) {
+	return a.keyed(ctx, key, r.ID, func(tx sqlstore.Tx) (order.Order, string, error) {
 		o, err := a.commandIn(tx, p, orderID, meta, func(o *order.Order) ([]order.Event, error) {
 			return openAndReceive(*o, r, receipt)
 		})
-		return opened{o, r.ID}, err
+		return o, r.ID, err
 	})
-	return done.Order, done.ReturnID, err
 }
 
 func openAndReceive(o order.Order, r order.Opening, receipt *order.Receipt) ([]order.Event, error) {
@@ -163,15 +155,16 @@ func (a *App) CloseReturn(ctx context.Context, p auth.Principal, orderID, return
 // Refund gives money back without a return; the answer is the refund as it was decided.
 func (a *App) Refund(ctx context.Context, p auth.Principal, orderID string, amount int64, reason string, key idem.Key, meta eventlog.Meta) (order.Refund, error) {
 	meta.Reason = reason
-	return keyed(ctx, a, key, a.IDs.New("cmd"), func(tx sqlstore.Tx) (order.Refund, error) {
+	o, refundID, err := a.keyed(ctx, key, a.IDs.New("cmd"), func(tx sqlstore.Tx) (order.Order, string, error) {
 		o, err := a.commandIn(tx, p, orderID, meta, func(o *order.Order) ([]order.Event, error) {
 			return o.RequestRefund(amount, reason, a.Clock.Now())
 		})
 		if err != nil {
-			return order.Refund{}, err
+			return o, "", err
 		}
-		return o.Refunds[len(o.Refunds)-1], nil
+		return o, o.Refunds[len(o.Refunds)-1].ID, nil
 	})
+	return o.Refund(refundID), err
 }
 
 // hurry drives an order's after-sale run now, and does not wait for its turn.

@@ -202,18 +202,14 @@ func (a *App) decide(tx sqlstore.Tx, k known, meta eventlog.Meta, d decision) (o
 	return o, nil
 }
 
-// settle does what belongs to the decision: the answer is stored for every retry
-// of the request, the payment token is forgotten, a rejected order frees its cart.
+// settle does what belongs to the decision: the answer, which is the order as it stands
+// now, is stored for every retry of the request, the payment token is forgotten, a rejected order frees its cart.
 func (a *App) settle(tx sqlstore.Tx, o order.Order) error {
-	answer, err := encodeAnswer(o)
-	if err != nil {
-		return err
-	}
 	method := checkoutMethod
 	if o.CartID == "" {
 		method = deskMethod
 	}
-	if err := idem.Answer(tx, method, o.ID, answer); err != nil {
+	if err := idem.Answer(tx, method, o.ID, encodeStand(stand{OrderID: o.ID, Version: o.Version})); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(`DELETE FROM payment_tokens WHERE order_id = ?`, o.ID); err != nil {

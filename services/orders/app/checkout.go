@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -259,7 +258,7 @@ func (a *App) replay(ctx context.Context, key idem.Key) (answer Answer, found bo
 		return Answer{}, false, err
 	}
 	if state.Done {
-		answer.Order, err = decodeAnswer(state.Answer)
+		answer.Order, err = a.stood(ctx, state.Answer)
 		return answer, true, err
 	}
 	answer, err = a.await(ctx, key, state.Ref)
@@ -286,17 +285,6 @@ func (a *App) await(ctx context.Context, key idem.Key, orderID string) (answer A
 	if err != nil {
 		return Answer{}, err
 	}
-	answer.Order, err = decodeAnswer(state.Answer)
+	answer.Order, err = a.stood(ctx, state.Answer)
 	return answer, err
-}
-
-// encodeAnswer is the answer as it is kept for retries: ids, lines and sums, no
-// name, no address; the order's token is derived when it is told.
-func encodeAnswer(o order.Order) ([]byte, error) { return json.Marshal(o) }
-
-func decodeAnswer(b []byte) (o order.Order, err error) {
-	if err = json.Unmarshal(b, &o); err != nil {
-		return o, fmt.Errorf("decode stored checkout answer: %w", err)
-	}
-	return o, nil
 }

@@ -124,9 +124,9 @@ func (o *Order) knowsMoney(fact Event) bool {
 		c := o.capture(f.ID)
 		return c.State == MoneyDone || c.State == MoneyDropped || c.State == MoneyFailed && c.Code == f.Code
 	case Refunded:
-		return o.refund(f.ID).State == MoneyDone
+		return o.Refund(f.ID).State == MoneyDone
 	case RefundFailed:
-		r := o.refund(f.ID)
+		r := o.Refund(f.ID)
 		return r.State == MoneyDone || r.State == MoneyFailed && r.Code == f.Code
 	}
 	return false

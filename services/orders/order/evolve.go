@@ -205,8 +205,8 @@ func (o *Order) capture(captureID string) Capture {
 	return Capture{}
 }
 
-// refund finds a refund; the zero one when there is none.
-func (o *Order) refund(refundID string) Refund {
+// Refund finds a refund; the zero one when there is none.
+func (o *Order) Refund(refundID string) Refund {
 	for _, r := range o.Refunds {
 		if r.ID == refundID {
 			return r
