@@ -68,12 +68,12 @@ func newestFirst(at, id string, s span) (string, []any) {
 	return at + ` >= ? AND (` + at + `, ` + id + `) < (?, ?)`, []any{s.from, s.to.At, s.to.ID}
 }
 
-// alsoBut adds a condition that is only looked at: it must not choose the index, of which an expression keeps it.
-func alsoBut(where string, args []any, column, value string) (string, []any) {
+// also adds a condition, unless its value is empty.
+func also(where string, args []any, column, value string) (string, []any) {
 	if value == "" {
 		return where, args
 	}
-	return where + ` AND ` + column + ` || '' = ?`, append(args, value)
+	return where + ` AND ` + column + ` = ?`, append(args, value)
 }
 
 // List reads a page of orders after a mark, the newest sale first.
@@ -109,6 +109,7 @@ func (f Filter) page(tx sqlstore.Tx, s span, limit int) ([]Row, error) {
 func (f Filter) of(tx sqlstore.Tx, where, value string, s span, limit int) ([]Row, error) {
 	args := []any{value}
 	for _, c := range [...]struct{ column, value string }{
+		{"reference", f.Reference},
 		{"cart_id", f.CartID},
 		{"subject_id", f.SubjectID},
 		{"country", f.Country},
@@ -116,7 +117,7 @@ func (f Filter) of(tx sqlstore.Tx, where, value string, s span, limit int) ([]Ro
 		{"payment_state", f.PaymentState},
 		{"fulfilment_state", f.FulfilmentState},
 	} {
-		where, args = alsoBut(where, args, c.column, c.value)
+		where, args = also(where, args, c.column, c.value)
 	}
 	return rowsWhere(tx, where, args, s, limit)
 }

@@ -77,17 +77,17 @@ func scanReturns(rows *sqlstore.Rows, err error) (page []Return, _ error) {
 // ReturnFilter selects returns; empty fields select all.
 type ReturnFilter struct{ State, SubjectID, Reference string }
 
-// query is one of few texts. The rarest thing that is asked for chooses the index; the state is only looked at then.
+// query is one of few texts. The rarest thing that is asked for stands first: it has the index.
 func (f ReturnFilter) query(after Mark, limit int) (string, []any) {
 	where, args := newestFirst("opened_at", "return_id", span{to: after.orLast()})
 	switch {
 	case f.Reference != "":
 		where, args = `reference = ? AND reference <> '' AND `+where, append([]any{f.Reference}, args...)
-		where, args = alsoBut(where, args, "subject_id", f.SubjectID)
-		where, args = alsoBut(where, args, "state", f.State)
+		where, args = also(where, args, "subject_id", f.SubjectID)
+		where, args = also(where, args, "state", f.State)
 	case f.SubjectID != "":
 		where, args = `subject_id = ? AND `+where, append([]any{f.SubjectID}, args...)
-		where, args = alsoBut(where, args, "state", f.State)
+		where, args = also(where, args, "state", f.State)
 	case f.State != "":
 		where, args = `state = ? AND `+where, append([]any{f.State}, args...)
 	}
