@@ -1,9 +1,11 @@
 package app_test
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,6 +89,31 @@ func TestACancelFindsACaptureWithoutAnAnswer(t *testing.T) {
 	if told := h.told("ord_1"); told != "Authorized Captured Voided" {
 		t.Errorf("told %q", told)
 	}
+	h.moved("ord_1", 500, 0, 0)
+}
+
+// TestNothingIsVoidedUnderACapture loses the road of the capture and leaves that
+// of the cancellation open.
+func TestNothingIsVoidedUnderACapture(t *testing.T) {
+	var lost atomic.Bool
+	lost.Store(true)
+	h := open(t, t.TempDir(), setup{wrap: func(_ *shop, p provider.Provider) provider.Provider {
+		return &faulty{Provider: p, capture: func(next func() (provider.Operation, error)) (provider.Operation, error) {
+			if lost.Load() {
+				return provider.Operation{}, errors.New("no route to host")
+			}
+			return next()
+		}}
+	}})
+	i := h.authorize("ord_1", "tok_ok")
+	d := capturing("ord_1", "cap_1", 500)
+	h.operate(d, operation.Unknown)
+	if i = h.cancel("ord_1"); i.State != intent.Canceling || h.calls("cancel") != 0 {
+		t.Errorf("canceled: %s after %d calls", i.State, h.calls("cancel"))
+	}
+	lost.Store(false)
+	h.comes(d, operation.Done)
+	h.becomes(i.ID, intent.Captured)
 	h.moved("ord_1", 500, 0, 0)
 }
 

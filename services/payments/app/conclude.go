@@ -85,7 +85,7 @@ func (p *Payments) concludeCredit(tx sqlstore.Tx, o operation.Operation) error {
 	if err := p.enter(tx, c.Subject, c.Amount.Currency, move, ""); err != nil {
 		return err
 	}
-	if o.Final || c.Closed { // nothing more will be taken of it
+	if o.Final { // nothing more will be taken of it
 		return p.letGo(tx, c, 0)
 	}
 	return p.saveCredit(tx, c)

@@ -252,8 +252,8 @@ func TestCreditThatACaptureIsTaking(t *testing.T) {
 			lost.Store(false)
 			if fails {
 				h.comes(d, operation.Failed)
+				h.has("sub_1", 5000, 0) // at once: it had been called off
 				h.release("ord_1", wallet.CreditReleased)
-				h.has("sub_1", 5000, 0)
 				return
 			}
 			h.comes(d, operation.Done)

@@ -193,6 +193,9 @@ func TestAnAuthorizationThatLapsed(t *testing.T) {
 			if now := h.becomes(i.ID, c.state); now.Cause != intent.Lapsed || h.told("ord_1") != c.told {
 				t.Errorf("the intent is %+v, told %q", now, h.told("ord_1"))
 			}
+			if asked := h.calls("refused"); c.heard && asked != 0 {
+				t.Errorf("the provider was asked %d times for what it is known to have let go of", asked)
+			}
 			h.moved("ord_1", c.part, 0, 0)
 		})
 	}
