@@ -62,12 +62,15 @@ func TestCancelAgainstDispatch(t *testing.T) {
 				dispatch = s.Dispatch(id, fmt.Sprint("d", i), 1, 2) // a part: the rest may still be canceled
 			}
 			raced(t, s, s.Cancel(id), dispatch)
-			o := settled(t, s, id)
 			shipment := s.Call(t, 200, s.Staff("GET", "/api/shipments/"+id, "", nil))
 			left := len(shipment.JSON()["parcels"].([]any)) > 0
+			if left {
+				shop.Eventually(t, "what has left of order "+id+" is paid for", func() bool {
+					return s.Order(t, id).Text("captured.amount") != "0.00"
+				})
+			}
+			o := settled(t, s, id)
 			switch {
-			case left && o.Text("captured.amount") == "0.00":
-				t.Errorf("order %s has left and was not paid for: %s", id, o)
 			case !left && o.Text("state") != "canceled":
 				t.Errorf("order %s has not left and is %s", id, o.Text("state"))
 			case !left && o.Text("captured.amount") != o.Text("refunded.amount"):

@@ -75,8 +75,9 @@ func Next(o *order.Order) (action Action, about string) {
 		return Stop, ""
 	case o.Status != order.Confirmed && o.Status != order.Canceled:
 		return Nothing, ""
-	case len(o.Undo) > 0:
-		return undo(o.Undo[0]), ""
+	}
+	if step, ok := o.DueUndo(); ok {
+		return undo(step), ""
 	}
 	if r := o.DueRefund(); r != nil {
 		return Refund, r.ID

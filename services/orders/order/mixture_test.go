@@ -29,6 +29,7 @@ type shopWorld struct {
 	o       *order.Order
 	left    [2]int32 // by shipping's books
 	stopped bool
+	voided  bool
 	parcels int
 	returns int
 	late    []order.Event // facts that are still on their way
@@ -99,12 +100,7 @@ func (w *shopWorld) drive(fails bool) (more bool) {
 	case o.Status == order.Canceling:
 		w.stopped = true
 		do(w.t, o, o.Stopped([]order.Piece{{Line: 1, Quantity: w.left[0]}, {Line: 2, Quantity: w.left[1]}}, noon), nil)
-	case len(o.Undo) > 0:
-		outcome := "voided"
-		if o.Taken() > 0 {
-			outcome = "captured"
-		}
-		w.hear(order.Undone{Step: o.Undo[0], Outcome: outcome})
+	case w.undo():
 	case o.DueRefund() != nil:
 		r := *o.DueRefund()
 		if fails {
@@ -114,6 +110,9 @@ func (w *shopWorld) drive(fails bool) (more bool) {
 		w.hear(order.Refunded{ID: r.ID, Amount: r.Amount})
 	case o.DueCapture() != nil:
 		c := *o.DueCapture()
+		if w.voided {
+			w.t.Fatalf("capture %s is asked for after its money was let go", c.ID)
+		}
 		if fails {
 			w.hear(order.CaptureFailed{ID: c.ID, Code: "x"})
 			return true
@@ -122,6 +121,21 @@ func (w *shopWorld) drive(fails bool) (more bool) {
 	default:
 		return false
 	}
+	return true
+}
+
+// undo does the first undoing that is due; false when there is none.
+func (w *shopWorld) undo() bool {
+	step, due := w.o.DueUndo()
+	if !due {
+		return false
+	}
+	outcome := "voided"
+	if w.o.Taken() > 0 {
+		outcome = "captured"
+	}
+	w.voided = w.voided || step == order.StepPay
+	w.hear(order.Undone{Step: step, Outcome: outcome})
 	return true
 }
 

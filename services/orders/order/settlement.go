@@ -213,6 +213,17 @@ func (o *Order) begun() bool {
 	return false
 }
 
+// DueUndo is the first effect that is to be undone now; money is not let go while some of it is still to be taken.
+func (o *Order) DueUndo() (step Step, ok bool) {
+	taking := o.DueCapture() != nil
+	for _, step := range o.Undo {
+		if step == StepHold || !taking {
+			return step, true
+		}
+	}
+	return "", false
+}
+
 // DueRefund is the first refund that is to be made and whose money was taken; nil when there is none.
 func (o *Order) DueRefund() *Refund {
 	left := o.Taken()
