@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -135,7 +136,7 @@ func (s *stage) badQueries(t *testing.T, c call) (sent int) {
 		if !ok {
 			continue
 		}
-		for _, wrong := range wrongParameters(name) {
+		for _, wrong := range wrongParameters(c.route, name) {
 			s.refused(t, c, name+"="+wrong, name, func(r *shop.Request) { r.Path = strings.Replace(r.Path, pair, name+"="+wrong, 1) })
 			sent++
 		}
@@ -147,7 +148,10 @@ func (s *stage) badQueries(t *testing.T, c call) (sent int) {
 	return sent
 }
 
-func wrongParameters(name string) []string {
+// byID are lists whose cursor is the id of a row: any id is one.
+var byID = []string{"GET /api/users", "GET /api/shipments"}
+
+func wrongParameters(route, name string) []string {
 	long := strings.Repeat("x", 5000)
 	switch name {
 	case "page_size", "limit", "weight_grams", "after":
@@ -157,9 +161,23 @@ func wrongParameters(name string) []string {
 		}
 		return wrong
 	case "page_token":
-		return []string{long, "%00", "%ff%fe", "..%2F..", "%27%20OR%201%3D1", "bm90IGEgY3Vyc29y"}
-	case "state", "currency", "country":
+		wrong := []string{long, "%00", "%ff%fe", "..%2F..", "%27%20OR%201%3D1"}
+		if !slices.Contains(byID, route) {
+			wrong = append(wrong, "bm90IGEgY3Vyc29y")
+		}
+		return wrong
+	case "state", "currency", "payment_state", "fulfilment_state":
 		return []string{long, "nonsense", "%00", "%ff"}
+	case "country":
+		if route == "GET /api/shipping/rates" { // elsewhere a filter
+			return []string{long, "nonsense", "%00", "%ff"}
+		}
+	case "kind":
+		return []string{long, "nonsense", "%00"}
+	case "since", "until":
+		return []string{long, "yesterday", "2026-02-30", "2026-1-1", "2026-01-01T00:00:00Z", "%00"}
+	case "format":
+		return []string{"xml", "CSV", ""}
 	}
 	return []string{"%00", "%ff"} // anything else may be a filter that nothing passes
 }

@@ -81,13 +81,14 @@ func keep(t *testing.T, seed uint64) {
 // player makes calls as its dice say.
 type player struct {
 	*stage
-	t     *testing.T
-	dice  *rand.Rand
-	calls []call
-	bad   map[int][]bad // by call
-	carts []shop.Cart
-	sent  []shop.Request // orders, to be sent again
-	said  map[int]int
+	t      *testing.T
+	dice   *rand.Rand
+	calls  []call
+	bad    map[int][]bad // by call
+	carts  []shop.Cart
+	sent   []shop.Request // orders, to be sent again
+	placed []string       // ids of orders
+	said   map[int]int
 }
 
 func play(t *testing.T, seed uint64) {
@@ -116,7 +117,9 @@ func (p *player) step() {
 		p.checkout()
 	case n < 62 && len(p.sent) > 0:
 		p.send(p.sent[p.dice.IntN(len(p.sent))])
-	case n < 82:
+	case n < 74 && len(p.placed) > 0:
+		p.send(p.afterSale(p.placed[p.dice.IntN(len(p.placed))]))
+	case n < 86:
 		p.send(p.request(p.pick()))
 	default:
 		p.spoil()
@@ -160,7 +163,33 @@ func (p *player) checkout() {
 	c := p.carts[p.dice.IntN(len(p.carts))]
 	r := c.Checkout(fmt.Sprint("key-", p.dice.IntN(40)), p.one("tok_ok", "tok_ok", "tok_ok", "tok_declined", "tok_dies", "tok_timeout", "tok_lost", "tok_nonsense"))
 	p.sent = append(p.sent, r)
-	p.send(r)
+	if id := p.send(r).Text("id"); strings.HasPrefix(id, "ord_") {
+		p.placed = append(p.placed, id)
+	}
+}
+
+// afterSale is something that happens to an order, whether it can or not.
+func (p *player) afterSale(order string) shop.Request {
+	key := fmt.Sprint("after-", p.dice.IntN(60))
+	post := func(path, body string) shop.Request {
+		return shop.Request{Method: "POST", Path: path, Token: p.Key, Key: key, Body: body}
+	}
+	line, pieces := p.dice.IntN(3)+1, p.dice.IntN(3)+1
+	switch p.dice.IntN(7) {
+	case 0:
+		return post("/api/orders/"+order+"/cancel", `{"reason": "changed my mind"}`)
+	case 1:
+		return post("/api/shipments/"+order+"/dispatch", `{}`)
+	case 2:
+		return post("/api/shipments/"+order+"/dispatch", fmt.Sprintf(`{"lines": [{"line": %d, "quantity": %d}]}`, line, pieces))
+	case 3:
+		return post("/api/orders/"+order+"/returns", fmt.Sprintf(`{"lines": [{"line": %d, "quantity": %d, "write_off": %v}], "received": %v}`, line, pieces, pieces == 1, line == 1))
+	case 4:
+		return post("/api/orders/"+order+"/returns", `{"received": true}`)
+	case 5:
+		return post("/api/orders/"+order+"/refunds", fmt.Sprintf(`{"amount": {"currency": "GBP", "amount": "%d.50"}, "reason": "came late"}`, pieces))
+	}
+	return post("/api/orders/"+order+"/capture", p.one(`{}`, `{"amount": {"currency": "GBP", "amount": "1.00"}}`))
 }
 
 // pick is one of the good requests; what they take away stays away.

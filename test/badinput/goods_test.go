@@ -35,7 +35,7 @@ const (
 
 // calls are good requests of every route, in this shop.
 func (s *stage) calls() []call {
-	return slices.Concat(s.shoppers(), s.merchants(), s.stockroom(), s.operators())
+	return slices.Concat(s.shoppers(), s.merchants(), s.stockroom(), s.desk(), s.aftersale(), s.clerks(), s.operators())
 }
 
 // shoppers is what shoppers ask.
@@ -57,7 +57,10 @@ func (s *stage) shoppers() []call {
 			route: "POST /api/checkout", as: "cart", required: "cart_id payment payment.token", last: true,
 			body: `{"cart_id": "` + cart + `", "expected_total": {"currency": "GBP", "amount": "6.50"}, "payment": {"provider": "sandbox", "token": "tok_ok"}}`,
 		},
-		{route: "GET /api/orders", as: "order", query: "page_size=10&page_token=&state=confirmed&subject_id=" + s.subject},
+		{
+			route: "GET /api/orders", as: "order", query: "page_size=10&page_token=&state=confirmed&payment_state=authorized&fulfilment_state=none" +
+				"&since=2026-01-01&until=2099-12-31&country=GB&reference=&subject_id=" + s.subject,
+		},
 		{route: "GET /api/orders/{order_id}", path: "/api/orders/" + order, as: "order"},
 		{route: "GET /api/orders/{order_id}/history", path: "/api/orders/" + order + "/history", as: "staff"},
 		{
@@ -117,7 +120,7 @@ func (s *stage) stockroom() []call {
 			body: `{"movements": [{"sku": "A", "location_id": "main", "kind": "adjusted", "quantity": 3, "reason": "found"}]}`,
 		},
 		{route: "GET /api/stock/{sku}", path: "/api/stock/A", as: "staff"},
-		{route: "GET /api/stock/{sku}/movements", path: "/api/stock/A/movements", as: "staff", query: "page_size=10&page_token="},
+		{route: "GET /api/stock/{sku}/movements", path: "/api/stock/A/movements", as: "staff", query: "page_size=10&page_token=&kind=adjusted&since=2026-01-01&until=2099-12-31&order_id=" + s.order},
 		{route: "PUT /api/stock/{sku}/policy", path: "/api/stock/A/policy", as: "staff", body: `{"backorder": true, "backorder_limit": 5}`},
 		{
 			route: "POST /api/stock:count", as: "staff", required: "counts counts[0].sku",
@@ -136,6 +139,7 @@ func (s *stage) operators() []call {
 		{route: "GET /api/audit/inventory", as: "staff"},
 		{route: "GET /api/audit/inventory/figures", as: "staff", query: "page_size=10&page_token="},
 		{route: "GET /api/audit/inventory/holds", as: "staff", query: "page_size=10&page_token=&state=allocated"},
+		{route: "GET /api/audit/notifications", as: "staff"},
 		{route: "GET /api/audit/orders", as: "staff"},
 		{route: "GET /api/audit/orders/facts", as: "staff", query: "page_size=10&page_token="},
 		{route: "GET /api/audit/payments", as: "staff"},
@@ -149,8 +153,6 @@ func (s *stage) operators() []call {
 		{route: "GET /api/runs", as: "staff", query: "page_size=10&page_token=&state=done"},
 		{route: "GET /api/runs/{run_id}", path: "/api/runs/" + order, as: "staff"},
 		{route: "POST /api/runs/{run_id}", path: "/api/runs/" + order, as: "staff", body: `{"action": "abandon", "reason": "a test"}`, required: "action reason", last: true},
-		{route: "DELETE /api/users/{id}", path: "/api/users/" + s.subject, as: "staff", last: true},
-		{route: "GET /api/users/{id}", path: "/api/users/" + s.subject, as: "staff"},
 		{route: "GET /api/letters/", as: "staff", query: "consumer=carts.orders&after=0&limit=10"},
 	}
 }
@@ -158,35 +160,94 @@ func (s *stage) operators() []call {
 // raw are routes beside the contracts. The rest of these have tests of their own below.
 const raw = "GET /api/letters/"
 
-// stage is a shop with one confirmed order, and a cart that waits to be ordered.
+// stage is a shop with some orders, and a cart that waits to be ordered.
 type stage struct {
 	*shop.Shop
-	cart                          shop.Cart
-	order, token, intent, subject string
-	keys                          map[string]bool // routes that need an Idempotency-Key
-	made                          int
+	cart                  shop.Cart
+	order, token, subject string // confirmed, nothing of it has left
+	intent                string // its payment
+	spare                 string // confirmed too, of nobody in particular
+	gone, parcel          string // everything of it has left, in this parcel, and was paid
+	coming, lost          string // open returns of that order
+	mail, delivery        string
+	keys                  map[string]bool // routes that need an Idempotency-Key
+	made                  int
 }
 
 func set(t *testing.T, settings ...string) *stage {
 	t.Helper()
-	args := []string{"--set", "gateway.rate_limit=false"}
+	args := []string{"--set", "gateway.rate_limit=false", "--set", "notifications.webhooks_allow_private=true"}
 	for _, setting := range settings {
 		args = append(args, "--set", setting)
 	}
 	s := &stage{Shop: shop.Start(t, shop.Options{Args: args}), keys: map[string]bool{}}
 	s.Goods(t, 50, "A", "B")
+	s.put(t, "/api/categories/cat", `{"title": {"en": "Cups"}}`)
+	s.put(t, "/api/webhook-endpoints/erp", `{"url": "http://127.0.0.1:9/nobody", "events": ["order.dispatched"]}`)
+	s.setGone(t)
 	placed := s.Call(t, 201, s.ReadyCart(t, 1, "A").Checkout("first", "tok_ok"))
-	s.Stock(t, "A", "allocated", 1)
 	s.order, s.token, s.subject = placed.Text("id"), placed.Text("token"), placed.Text("subject_id")
-	var page struct{ Intents []struct{ ID string } }
-	paid := s.Call(t, 200, shop.Request{Method: "GET", Path: "/api/payments", Token: s.Key})
-	if err := json.Unmarshal(paid.Body, &page); err != nil || len(page.Intents) != 1 {
-		t.Fatalf("the payments are %s", paid)
-	}
-	s.intent = page.Intents[0].ID
+	s.spare = s.Call(t, 201, s.ReadyCart(t, 2, "B").Checkout("spare", "tok_ok")).Text("id")
+	s.Stock(t, "B", "allocated", 2)
+	s.intent = s.first(t, "/api/payments?order_id="+s.order, "intents")
+	s.Stock(t, "A", "allocated", 1)
+	s.post(t, 200, "/api/wallets/"+s.subject+"/deposits", `{"amount": {"currency": "GBP", "amount": "20.00"}, "reason": "a gift"}`)
 	s.cart = s.ReadyCart(t, 1, "A")
-	s.Call(t, 200, shop.Request{Method: "PUT", Path: "/api/categories/cat", Token: s.Key, Body: `{"title": {"en": "Cups"}}`})
 	return s
+}
+
+// setGone sets the order that has left, its parcel, its returns and what was told of it.
+func (s *stage) setGone(t *testing.T) {
+	t.Helper()
+	s.gone = s.Call(t, 201, s.ReadyCart(t, 5, "B").Checkout("gone", "tok_ok")).Text("id")
+	shop.Eventually(t, "the shipment is open", func() bool {
+		a, err := s.Try(shop.Request{Method: "GET", Path: "/api/shipments/" + s.gone, Token: s.Key})
+		return err == nil && a.Status == 200
+	})
+	s.post(t, 200, "/api/shipments/"+s.gone+"/dispatch", `{}`)
+	shop.Eventually(t, "the order is paid", func() bool {
+		return s.get(t, "/api/orders/"+s.gone).Text("payment_state") == "captured"
+	})
+	var sent struct{ Parcels []struct{ ID string } }
+	if a := s.get(t, "/api/shipments/"+s.gone); json.Unmarshal(a.Body, &sent) != nil || len(sent.Parcels) != 1 {
+		t.Fatalf("the shipment is %s", a)
+	}
+	s.parcel = sent.Parcels[0].ID
+	s.Stock(t, "B", "allocated", 0)
+	one := `{"lines": [{"line": 1, "quantity": 1}], "reason": "too small"}`
+	s.coming = s.post(t, 201, "/api/orders/"+s.gone+"/returns", one).Text("id")
+	s.lost = s.post(t, 201, "/api/orders/"+s.gone+"/returns", one).Text("id")
+	s.mail = s.first(t, "/api/mails?order_id="+s.gone, "mails")
+	s.delivery = s.first(t, "/api/webhook-deliveries?endpoint_id=erp", "deliveries")
+}
+
+func (s *stage) get(t *testing.T, path string) shop.Answer {
+	t.Helper()
+	return s.Call(t, 200, shop.Request{Method: "GET", Path: path, Token: s.Key})
+}
+
+func (s *stage) put(t *testing.T, path, body string) {
+	t.Helper()
+	s.Call(t, 200, shop.Request{Method: "PUT", Path: path, Token: s.Key, Body: body})
+}
+
+func (s *stage) post(t *testing.T, want int, path, body string) shop.Answer {
+	t.Helper()
+	s.made++
+	return s.Call(t, want, shop.Request{Method: "POST", Path: path, Token: s.Key, Key: fmt.Sprint("set-", s.made), Body: body})
+}
+
+// first is the id of the first row of a list, once it has one.
+func (s *stage) first(t *testing.T, path, list string) (id string) {
+	t.Helper()
+	shop.Eventually(t, "there are "+list, func() bool {
+		rows, _ := s.get(t, path).JSON()[list].([]any)
+		if len(rows) > 0 {
+			id, _ = rows[0].(map[string]any)["id"].(string)
+		}
+		return id != ""
+	})
+	return id
 }
 
 // all are the good requests; every route of the contracts must have one.
@@ -244,7 +305,8 @@ func (s *stage) digest(t *testing.T) string {
 		"/api/products?page_size=100", "/api/products/prd_A", "/api/products/prd_B", "/api/categories", "/api/prices", "/api/channels", "/api/tax-rates",
 		"/api/shipping/rates?country=GB&weight_grams=1&currency=GBP", "/api/stock/A", "/api/stock/B", "/api/stock/A/movements", "/api/locations",
 		"/api/orders?page_size=100", "/api/orders/" + s.order, "/api/orders/" + s.order + "/history", "/api/runs", "/api/payments", "/api/ledger/accounts",
-		"/api/audit/inventory/holds", "/api/carts/" + s.cart.ID, "/api/users/" + s.subject,
+		"/api/audit/inventory/holds", "/api/carts/" + s.cart.ID, "/api/users?page_size=200", "/api/orders/" + s.gone, "/api/shipments", "/api/returns",
+		"/api/captures", "/api/refunds", "/api/wallets", "/api/wallets/" + s.subject + "/entries", "/api/sales", "/api/webhook-endpoints",
 	} {
 		a := s.Call(t, 200, shop.Request{Method: "GET", Path: path, Token: s.Key})
 		text := string(a.Body)

@@ -188,10 +188,17 @@ func ofText(name, is string, wrong map[string]string) {
 		wrong["has no host"], wrong["has a line break"] = `"john"`, `"john@example.com\r\nBcc: all@example.com"`
 	case "rate":
 		wrong["is negative"], wrong["has seven digits"], wrong["is a word"] = `"-0.2"`, `"0.1234567"`, `"a fifth"`
-	case "valid_from", "valid_until":
+	case "valid_from", "valid_until", "at", "sold_at", "received_at", "dispatched_at":
 		wrong["is no time"], wrong["is a date that is not"] = `"yesterday"`, `"2026-02-30T00:00:00Z"`
-	case "sku", "id", "cart_id", "location_id", "channel", "tax_class", "option_id", "kind", "action", "status":
+		if name != "valid_from" && name != "valid_until" {
+			wrong["is still to come"] = `"2999-01-01T00:00:00Z"`
+		}
+	case "url":
+		wrong["is no address"], wrong["is of another scheme"], wrong["has no host"] = `"hook"`, `"file:///etc/passwd"`, `"http:///hook"`
+	case "sku", "id", "cart_id", "location_id", "channel", "tax_class", "option_id", "kind", "action", "status", "subject_id":
 		wrong["has a slash"], wrong["is code"] = `"a/../b"`, `"' OR 1=1 --"`
+	case "events[0]":
+		wrong["is nothing that happens"] = `"order.eaten"`
 	}
 }
 
