@@ -191,12 +191,18 @@ func (r *rig) books(t *testing.T, report string) (out string, balanced bool) {
 	return string(text), err == nil
 }
 
-// balance has everything checked: the second books and souk verify.
-func (r *rig) balance(t *testing.T) {
+// secondBooks must balance.
+func (r *rig) secondBooks(t *testing.T) {
 	t.Helper()
 	if out, balanced := r.books(t, r.report); !balanced {
 		t.Errorf("the second books do not balance:\n%s", out)
 	}
+}
+
+// balance has everything checked: the second books and souk verify.
+func (r *rig) balance(t *testing.T) {
+	t.Helper()
+	r.secondBooks(t)
 	r.shop.Verify(t)
 }
 
@@ -230,6 +236,9 @@ type latency struct {
 	P99   float64 `json:"p99_ms"`
 	Max   float64 `json:"max_ms"`
 }
+
+// String is the median and the 99th percentile.
+func (l latency) String() string { return fmt.Sprintf("%.1f and %.1f ms", l.P50, l.P99) }
 
 func (r *rig) reported(t *testing.T) (out reported) {
 	t.Helper()
