@@ -61,6 +61,7 @@ func TestCancelWaitsForACaptureThatIsUnderWay(t *testing.T) {
 			canceled := make(chan intent.Intent, 1)
 			go func() { canceled <- h.cancel("ord_1") }()
 			for page := []intent.Intent(nil); len(page) == 0; { // the cancellation is decided
+				time.Sleep(time.Millisecond)
 				page, _, _ = h.List(ctx, app.Selection{State: intent.Canceling})
 			}
 			close(let)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/money"
 	"github.com/seed-21071466/souk/services/payments/app"
@@ -176,12 +177,13 @@ func TestAnAuthorizationThatLapsed(t *testing.T) {
 		"after a part was captured, heard":      {part: 500, heard: true, told: "Authorized Captured Voided CaptureFailed", state: intent.Captured},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := open(t, t.TempDir(), setup{webhooks: c.heard})
-			i := h.authorize("ord_1", "tok_expires:150ms")
+			outside := clock.NewFake(time.Now())
+			h := open(t, t.TempDir(), setup{webhooks: c.heard, sandbox: sandbox.Options{Clock: outside}})
+			i := h.authorize("ord_1", "tok_expires:1m")
 			if c.part > 0 {
 				h.operate(capturing("ord_1", "cap_1", c.part), operation.Done)
 			}
-			time.Sleep(160 * time.Millisecond)
+			outside.Advance(time.Minute)
 			if c.heard {
 				h.becomes(i.ID, c.state)
 			}
