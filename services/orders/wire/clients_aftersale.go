@@ -30,7 +30,7 @@ func (s Stock) ReleaseLines(ctx context.Context, orderID, releaseID string, item
 
 // HoldCredit sets store credit aside.
 func (p Payments) HoldCredit(ctx context.Context, c app.Credit) (order.Event, error) {
-	_, err := p.client.HoldCredit(ctx, &paymentsv1.HoldCreditRequest{
+	m, err := p.client.HoldCredit(ctx, &paymentsv1.HoldCreditRequest{
 		OrderId: c.OrderID, RunId: c.RunID, SubjectId: c.SubjectID, Amount: protomoney.Minor(c.Amount, c.Currency),
 	})
 	if refused(err) {
@@ -38,6 +38,9 @@ func (p Payments) HoldCredit(ctx context.Context, c app.Credit) (order.Event, er
 	}
 	if err != nil {
 		return nil, err
+	}
+	if m.State != "held" && m.State != "captured" { // released since: this run cannot hold again
+		return order.CreditRefused{Code: "credit_" + m.State}, nil
 	}
 	return order.CreditHeld{}, nil
 }
