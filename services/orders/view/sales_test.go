@@ -44,63 +44,72 @@ func told(rows []view.Sale, err error) string {
 	return strings.Join(all, ", ")
 }
 
+func canceled(on int, whole bool, items ...order.Item) []order.Event {
+	return []order.Event{order.CancelRequested{At: day(on)}, order.CanceledEvent{Items: items, Whole: whole, At: day(on)}}
+}
+
+func back(on int, refund int64, lines ...order.ReturnedLine) []order.Event {
+	return []order.Event{order.ReturnOpened{ID: "ret_1", Lines: lines, At: day(1)}, order.ReturnReceived{ID: "ret_1", Lines: lines, Refund: refund, At: day(on)}}
+}
+
+var (
+	two = order.ReturnedLine{Line: 1, SKU: "A", Quantity: 2, Refund: 202}
+	one = order.ReturnedLine{Line: 2, SKU: "B", Quantity: 1, Refund: 300, WriteOff: true}
+)
+
+// saleScripts are what happens to the order of sale(1, 1), and the sales that come of it.
+var saleScripts = []struct {
+	given           string
+	events          []order.Event
+	rows, days, all string
+}{
+	{"nothing before the order is confirmed", []order.Event{order.StockHeld{}}, "", "", ""},
+	{"nothing of a rejected one", []order.Event{order.RejectedEvent{At: day(2)}}, "", "", ""},
+	{
+		"its lines on the day of its sale, shipping apart", confirmation(),
+		"01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "01 1/8/1303/0/0", "A 1/6/703/0/0, B 1/2/600/0/0",
+	},
+	{
+		"the same while a cancellation is undecided and when it was refused",
+		append(confirmation(), order.CancelRequested{At: day(2)}, order.CancelRefused{Code: order.CancelTooLate, At: day(2)}),
+		"01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "01 1/8/1303/0/0", "A 1/6/703/0/0, B 1/2/600/0/0",
+	},
+	{
+		"a canceled order is taken back on the day of its cancellation",
+		append(confirmation(), canceled(3, true, order.Item{Line: 1, Quantity: 5}, order.Item{Line: 2, Quantity: 2}, order.Item{Line: 3, Quantity: 1})...),
+		"03 A -1/-6/-703/0/0, 03 B -1/-2/-600/0/0, 01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "03 -1/-8/-1303/0/0, 01 1/8/1303/0/0", "",
+	},
+	{
+		"canceled pieces with their share; the order goes on counting while one piece of it stands",
+		append(confirmation(), canceled(3, false, order.Item{Line: 1, Quantity: 3}, order.Item{Line: 2, Quantity: 2})...),
+		"03 A 0/-3/-301/0/0, 03 B -1/-2/-600/0/0, 01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "03 0/-5/-901/0/0, 01 1/8/1303/0/0", "A 1/3/402/0/0",
+	},
+	{
+		"what came back on its own day, written off or not",
+		append(confirmation(), back(9, 502, two, one)...),
+		"09 A 0/0/0/2/202, 09 B 0/0/0/1/300, 01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "09 0/0/0/3/502, 01 1/8/1303/0/0", "A 1/6/703/2/202, B 1/2/600/1/300",
+	},
+	{
+		"less given back than the share, in proportion to it",
+		append(confirmation(), back(9, 251, two, one)...),
+		"09 A 0/0/0/2/101, 09 B 0/0/0/1/150, 01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "09 0/0/0/3/251, 01 1/8/1303/0/0", "A 1/6/703/2/101, B 1/2/600/1/150",
+	},
+	{
+		"nothing of a return that was only announced, or given up",
+		append(confirmation(), order.ReturnOpened{ID: "ret_1", Lines: []order.ReturnedLine{two}, At: day(2)}, order.ReturnClosed{ID: "ret_1", At: day(3)},
+			order.ReturnOpened{ID: "ret_2", Lines: []order.ReturnedLine{two}, At: day(2)}),
+		"01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "01 1/8/1303/0/0", "A 1/6/703/0/0, B 1/2/600/0/0",
+	},
+	{
+		"nothing of a refund without a return",
+		append(confirmation(), order.RefundRequested{ID: "rfd_1", Amount: 100, At: day(2)}, order.Refunded{ID: "rfd_1", Amount: 100}),
+		"01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "01 1/8/1303/0/0", "A 1/6/703/0/0, B 1/2/600/0/0",
+	},
+}
+
 func TestWhatCountsAsASaleAndWhen(t *testing.T) {
 	ctx := context.Background()
-	cancel := func(on int, whole bool, items ...order.Item) []order.Event {
-		return []order.Event{order.CancelRequested{At: day(on)}, order.CanceledEvent{Items: items, Whole: whole, At: day(on)}}
-	}
-	back := func(on int, refund int64, lines ...order.ReturnedLine) []order.Event {
-		return []order.Event{order.ReturnOpened{ID: "ret_1", Lines: lines, At: day(1)}, order.ReturnReceived{ID: "ret_1", Lines: lines, Refund: refund, At: day(on)}}
-	}
-	two, one := order.ReturnedLine{Line: 1, SKU: "A", Quantity: 2, Refund: 202}, order.ReturnedLine{Line: 2, SKU: "B", Quantity: 1, Refund: 300, WriteOff: true}
-	for _, c := range []struct {
-		given           string
-		events          []order.Event
-		rows, days, all string
-	}{
-		{"nothing before the order is confirmed", []order.Event{order.StockHeld{}}, "", "", ""},
-		{"nothing of a rejected one", []order.Event{order.RejectedEvent{At: day(2)}}, "", "", ""},
-		{
-			"its lines on the day of its sale, shipping apart", confirmation(),
-			"01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "01 1/8/1303/0/0", "A 1/6/703/0/0, B 1/2/600/0/0",
-		},
-		{
-			"the same while a cancellation is undecided and when it was refused",
-			append(confirmation(), order.CancelRequested{At: day(2)}, order.CancelRefused{Code: order.CancelTooLate, At: day(2)}),
-			"01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "01 1/8/1303/0/0", "A 1/6/703/0/0, B 1/2/600/0/0",
-		},
-		{
-			"a canceled order is taken back on the day of its cancellation",
-			append(confirmation(), cancel(3, true, order.Item{Line: 1, Quantity: 5}, order.Item{Line: 2, Quantity: 2}, order.Item{Line: 3, Quantity: 1})...),
-			"03 A -1/-6/-703/0/0, 03 B -1/-2/-600/0/0, 01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "03 -1/-8/-1303/0/0, 01 1/8/1303/0/0", "",
-		},
-		{
-			"canceled pieces with their share; the order goes on counting while one piece of it stands",
-			append(confirmation(), cancel(3, false, order.Item{Line: 1, Quantity: 3}, order.Item{Line: 2, Quantity: 2})...),
-			"03 A 0/-3/-301/0/0, 03 B -1/-2/-600/0/0, 01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "03 0/-5/-901/0/0, 01 1/8/1303/0/0", "A 1/3/402/0/0",
-		},
-		{
-			"what came back on its own day, written off or not",
-			append(confirmation(), back(9, 502, two, one)...),
-			"09 A 0/0/0/2/202, 09 B 0/0/0/1/300, 01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "09 0/0/0/3/502, 01 1/8/1303/0/0", "A 1/6/703/2/202, B 1/2/600/1/300",
-		},
-		{
-			"less given back than the share, in proportion to it",
-			append(confirmation(), back(9, 251, two, one)...),
-			"09 A 0/0/0/2/101, 09 B 0/0/0/1/150, 01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "09 0/0/0/3/251, 01 1/8/1303/0/0", "A 1/6/703/2/101, B 1/2/600/1/150",
-		},
-		{
-			"nothing of a return that was only announced, or given up",
-			append(confirmation(), order.ReturnOpened{ID: "ret_1", Lines: []order.ReturnedLine{two}, At: day(2)}, order.ReturnClosed{ID: "ret_1", At: day(3)},
-				order.ReturnOpened{ID: "ret_2", Lines: []order.ReturnedLine{two}, At: day(2)}),
-			"01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "01 1/8/1303/0/0", "A 1/6/703/0/0, B 1/2/600/0/0",
-		},
-		{
-			"nothing of a refund without a return",
-			append(confirmation(), order.RefundRequested{ID: "rfd_1", Amount: 100, At: day(2)}, order.Refunded{ID: "rfd_1", Amount: 100}),
-			"01 A 1/6/703/0/0, 01 B 1/2/600/0/0", "01 1/8/1303/0/0", "A 1/6/703/0/0, B 1/2/600/0/0",
-		},
-	} {
+	for _, c := range saleScripts {
 		d := open(t)
 		d.place(sale(1, 1), saga.Done, c.events...)
 		if got := told(d.list.Sales(ctx, view.Days{}, "", view.Sale{}, 10)); got != c.rows {

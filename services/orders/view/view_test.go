@@ -114,14 +114,16 @@ func placed(n int) order.Placed {
 // append adds events to an order.
 func (d *desk) append(orderID string, events ...order.Event) {
 	d.Helper()
+	d.update(func(tx sqlstore.Tx) error { return d.appendIn(tx, orderID, events) })
+}
+
+func (d *desk) appendIn(tx sqlstore.Tx, orderID string, events []order.Event) error {
 	all := make([]eventlog.Event, len(events))
 	for i, e := range events {
 		all[i] = record(d, e)
 	}
-	d.update(func(tx sqlstore.Tx) error {
-		_, err := d.log.Append(tx, orderID, eventlog.Any, all...)
-		return err
-	})
+	_, err := d.log.Append(tx, orderID, eventlog.Any, all...)
+	return err
 }
 
 // tell has an order that these events have happened to, with its run in a state.
@@ -132,8 +134,10 @@ func (d *desk) tell(n int, state saga.State, events ...order.Event) {
 
 func (d *desk) place(p order.Placed, state saga.State, events ...order.Event) {
 	d.Helper()
-	d.append(p.ID, append([]order.Event{p}, events...)...)
 	d.update(func(tx sqlstore.Tx) error {
+		if err := d.appendIn(tx, p.ID, append([]order.Event{p}, events...)); err != nil {
+			return err
+		}
 		run := checkout.Definition().New(p.ID, "orders", noon)
 		if run.State = state; state == saga.Done {
 			run = run.End(noon)
