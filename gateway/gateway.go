@@ -32,7 +32,7 @@ import (
 
 // The bounds that hold where Options say nothing.
 const (
-	TimeMaxDefault  = 15 * time.Second // of a request, from its header to its answer
+	TimeMaxDefault  = 15 * time.Second // of a request, from its header to its answer; one that bounds itself may go on (rest.Call.Patient)
 	TimeMaxLimit    = 25 * time.Second // no route may have more: Server ends the connection at ReadTimeout
 	BodyMaxDefault  = 1 << 20          // bytes
 	BodyTimeDefault = 10 * time.Second // for the body to arrive

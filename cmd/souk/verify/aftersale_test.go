@@ -321,8 +321,13 @@ func TestAfterSaleThatMovesIsNotBroken(t *testing.T) {
 
 func TestWhatWasToldMayHaveBeenCanceledSince(t *testing.T) {
 	report := check(t, newStub(t), verify.Options{Acknowledged: []verify.Acknowledged{
-		{Order: "ord_B", State: "confirmed"}, {Order: "ord_E", State: "confirmed"}, {Order: "ord_1", State: "canceling"}, {Order: "ord_B", State: "canceled"},
-		{Order: "ord_1", State: "canceled"}, {Order: "ord_2", State: "confirmed"}, {Order: "ord_B", State: "rejected"},
+		{Order: "ord_B", State: "confirmed"},
+		{Order: "ord_E", State: "confirmed"},
+		{Order: "ord_1", State: "canceling"},
+		{Order: "ord_B", State: "canceled"},
+		{Order: "ord_1", State: "canceled"},
+		{Order: "ord_2", State: "confirmed"},
+		{Order: "ord_B", State: "rejected"},
 	}})
 	want := []string{"1 acknowledged_order_is_as_told ord_1", "1 acknowledged_order_is_as_told ord_2", "1 acknowledged_order_is_as_told ord_B"}
 	if diff := cmp.Diff(want, broken(report)); diff != "" {
