@@ -56,6 +56,17 @@ func (e Endpoint) SecretText() string {
 	return secretPrefix + base64.StdEncoding.EncodeToString(e.Secret)
 }
 
+// eventsMax bounds how many events may be named before repetitions are dropped.
+const eventsMax = 100
+
+// CheckEvents refuses a list of events that is longer than any use of it.
+func CheckEvents(names int) error {
+	if names > eventsMax {
+		return problem.Field("endpoint.events", "too_many", fmt.Sprintf("name at most %d events", eventsMax))
+	}
+	return nil
+}
+
 // Tidy is the endpoint with each event once, in the order of an order's life.
 func (e Endpoint) Tidy() Endpoint {
 	wanted := slices.DeleteFunc(slices.Clone(notice.Events), func(known notice.Event) bool {

@@ -63,6 +63,9 @@ func (s *Server) ResendMail(ctx context.Context, req *notificationsv1.ResendMail
 // PutEndpoint makes or changes an endpoint; its secret is told when it is made.
 func (s *Server) PutEndpoint(ctx context.Context, req *notificationsv1.PutEndpointRequest) (*notificationsv1.Endpoint, error) {
 	asked := req.GetEndpoint()
+	if err := endpoint.CheckEvents(len(asked.GetEvents())); err != nil {
+		return nil, err
+	}
 	events := make([]notice.Event, len(asked.GetEvents()))
 	for i, event := range asked.GetEvents() {
 		events[i] = notice.Event(event)

@@ -134,7 +134,7 @@ func (s *Server) Withdraw(ctx context.Context, r *paymentsv1.WithdrawRequest) (*
 func (s *Server) move(ctx context.Context, kind wallet.Kind, method, subject string, amount *typev1.Money, reason string) (*paymentsv1.Wallet, error) {
 	sum, err := protomoney.To(amount)
 	if err != nil {
-		return nil, err
+		return nil, problem.Field("amount", "malformed", `must be an amount such as {"currency": "GBP", "amount": "12.34"}`).Because(err)
 	}
 	key, digest, _ := rpc.IdempotencyKey(ctx)
 	w, err := s.App.MoveCredit(ctx, app.Movement{
