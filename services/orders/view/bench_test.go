@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
@@ -128,18 +129,29 @@ func cpu(b *testing.B) time.Duration {
 
 // BenchmarkProjection is what an order of 20 lines costs in its whole life, from the log to all rows.
 func BenchmarkProjection(b *testing.B) {
-	for _, atOnce := range []int{4, 32, 256} {
-		b.Run(fmt.Sprintf("%d at once", atOnce), func(b *testing.B) {
-			d := open(b)
+	for _, c := range []struct {
+		atOnce     int
+		remembered bool
+	}{{4, false}, {32, false}, {256, false}, {4, true}, {32, true}, {256, true}} {
+		b.Run(fmt.Sprintf("%d at once, remembered %v", c.atOnce, c.remembered), func(b *testing.B) {
+			d, now, atOnce := &desk{TB: b, path: filepath.Join(b.TempDir(), "orders.db")}, map[string]order.Order{}, c.atOnce
+			if c.remembered {
+				d.recent = func(orderID string) (order.Order, bool) { o, ok := now[orderID]; return o, ok }
+			}
+			d.project(0)
 			r := trade{rand.New(rand.NewPCG(1, 1))}
 			var orders int
 			var spent time.Duration
 			for b.Loop() {
 				var some [][]order.Event
+				clear(now)
 				for range atOnce {
-					some = append(some, r.order(orders%benchOrders, 20))
-					some[len(some)-1][0] = renamed(some[len(some)-1][0], orders)
-					orders++
+					o := r.order(orders%benchOrders, 20)
+					o[0] = renamed(o[0], orders)
+					some, orders = append(some, o), orders+1
+					folded, err := order.Fold(o...)
+					d.must(err)
+					now[folded.ID] = folded
 				}
 				d.write(some)
 				wrote := cpu(b)

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,35 +26,46 @@ type batch struct {
 	sales   tally
 }
 
-// change is one order that events have touched.
+// change is what some events, one after the other, have made of one order.
 type change struct {
+	events []*eventlog.Recorded
 	story
 	returns bool // its rows of returns change, too
 }
 
 // prepare folds a batch of events, and returns what writes the rows that they change.
 func (p *projector) prepare(ctx context.Context, events []eventlog.Recorded) (func(tx sqlstore.Tx) error, error) {
-	b := &batch{shop: p.Shop, zone: p.zone(), sales: tally{}}
-	touched := make(map[string]*change)
-	for i := range events {
-		r := &events[i]
-		c := touched[r.Stream]
-		if c == nil {
-			before, err := p.before(ctx, r)
-			if err != nil {
-				return nil, err
-			}
-			c = &change{story: before}
-			touched[r.Stream], b.changed = c, append(b.changed, c)
-		}
-		if err := b.take(c, r); err != nil {
-			return nil, fmt.Errorf("view order %s: %w", r.Stream, err)
-		}
-	}
+	b := &batch{shop: p.Shop, zone: p.zone(), sales: tally{}, changed: byOrder(events)}
 	for _, c := range b.changed {
+		before, err := p.before(ctx, c.events[0])
+		if err == nil {
+			err = p.tell(c, before)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("view order %s: %w", c.events[0].Stream, err)
+		}
+		if c.touch(salesEvents) {
+			b.sales.add(&before, b.zone, -1)
+			b.sales.add(&c.story, b.zone, +1)
+		}
+		c.returns = c.touch(returnEvents)
 		p.known.put(c.story)
 	}
 	return b.write, nil
+}
+
+// byOrder sorts events by the orders to which they happened.
+func byOrder(events []eventlog.Recorded) (changed []*change) {
+	of := make(map[string]*change)
+	for i := range events {
+		r := &events[i]
+		if of[r.Stream] == nil {
+			of[r.Stream] = &change{}
+			changed = append(changed, of[r.Stream])
+		}
+		of[r.Stream].events = append(of[r.Stream].events, r)
+	}
+	return changed
 }
 
 // before is the order of an event as it stood before.
@@ -64,36 +76,43 @@ func (p *projector) before(ctx context.Context, r *eventlog.Recorded) (story, er
 	return p.storyOf(ctx, r.Stream, r.Version-1)
 }
 
-func (b *batch) take(c *change, r *eventlog.Recorded) error {
-	e, err := decode(r)
-	if err != nil {
-		return err
+// tell folds the events of one order, or takes what others have folded already: but they do not know when it was canceled.
+func (p *projector) tell(c *change, before story) error {
+	if c.story = before; before.Status == order.Absent && c.events[0].Type != placedName {
+		return fmt.Errorf("%s before it was placed", c.events[0].Type)
 	}
-	if _, begins := e.(order.Placed); !begins && c.Status == order.Absent {
-		return fmt.Errorf("%s before it was placed", r.Type)
+	last := c.events[len(c.events)-1]
+	if p.Recent != nil && !c.touch(canceledEvent) {
+		if o, ok := p.Recent(last.Stream); ok && o.Version == last.Version {
+			c.Order = o
+			return nil
+		}
 	}
-	sales, returns := moves(e)
-	c.returns = c.returns || returns
-	if !sales {
-		return c.story.take(e)
+	for _, r := range c.events {
+		e, err := decode(r)
+		if err == nil {
+			err = c.take(e)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	b.sales.add(&c.story, b.zone, -1)
-	err = c.story.take(e)
-	b.sales.add(&c.story, b.zone, +1)
-	return err
+	return nil
 }
 
-// moves tells whether an event can change what an order adds to sales, or its returns.
-func moves(e order.Event) (sales, returns bool) {
-	switch e.(type) {
-	case order.Placed, order.ConfirmedEvent, order.RejectedEvent, order.CancelRequested, order.CanceledEvent, order.CancelRefused:
-		return true, false
-	case order.ReturnReceived:
-		return true, true
-	case order.ReturnOpened, order.ReturnClosed, order.RefundRequested:
-		return false, true
-	}
-	return false, false
+// placedName is the stored name of the event that begins an order.
+const placedName = "OrderPlaced"
+
+// The stored names of events that can change what an order adds to sales, and its returns.
+var (
+	canceledEvent = []string{"OrderCanceled"}
+	salesEvents   = []string{placedName, "OrderConfirmed", "OrderRejected", "CancelRequested", "OrderCanceled", "CancelRefused", "ReturnReceived"}
+	returnEvents  = []string{"ReturnOpened", "ReturnReceived", "ReturnClosed", "RefundRequested"}
+)
+
+// touch tells whether one of the events has one of these names.
+func (c *change) touch(names []string) bool {
+	return slices.ContainsFunc(c.events, func(r *eventlog.Recorded) bool { return slices.Contains(names, r.Type) })
 }
 
 // write writes what changed.

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/projection"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/orders/order"
 )
 
 // version of the rows; a higher one makes them anew.
@@ -32,6 +33,10 @@ type Source struct {
 	Log   *eventlog.Log
 	Shop  string
 	Zone  *time.Location // decides days; UTC when nil
+
+	// Recent gives an order as this process has left it, when it has a short while ago, so that its events need not be
+	// folded once more; nil when nobody remembers.
+	Recent func(orderID string) (order.Order, bool)
 }
 
 func (s Source) zone() *time.Location {

@@ -31,14 +31,15 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 123456789, time.UTC)
 // desk is the views over a real store, with the orders that a test tells of.
 type desk struct {
 	testing.TB
-	path  string
-	zone  *time.Location
-	store *sqlstore.Store
-	log   *eventlog.Log
-	app   *app.App
-	list  *view.Orders
-	stop  func()
-	wrap  func(sqlstore.Driver) sqlstore.Driver // put around the store; nil: nothing
+	path   string
+	zone   *time.Location
+	store  *sqlstore.Store
+	log    *eventlog.Log
+	app    *app.App
+	list   *view.Orders
+	stop   func()
+	recent func(orderID string) (order.Order, bool)
+	wrap   func(sqlstore.Driver) sqlstore.Driver // put around the store; nil: nothing
 }
 
 func open(t testing.TB) *desk { return openIn(t, nil) }
@@ -58,7 +59,7 @@ func (d *desk) project(newer int) {
 	d.must(err)
 	log, err := eventlog.New(store)
 	d.must(err)
-	source := view.Source{Store: store, Log: log, Shop: "shop", Zone: d.zone}
+	source := view.Source{Store: store, Log: log, Shop: "shop", Zone: d.zone, Recent: d.recent}
 	p := source.Projection()
 	p.Version += newer
 	rows, err := projection.New(context.Background(), store, log, p, projection.Options{Log: slog.New(slog.NewTextHandler(d.Output(), nil))})
