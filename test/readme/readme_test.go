@@ -30,6 +30,7 @@ func block(t *testing.T, text, marker string) string {
 var volatile = []*regexp.Regexp{
 	regexp.MustCompile(`\b[a-z]{3}_[0-9A-Z]{26}(\.[A-Za-z0-9_-]+)?`),
 	regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`),
+	regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`),
 }
 
 func steady(text string) string {
@@ -46,11 +47,21 @@ func TestTheFirstOrderOfTheREADME(t *testing.T) {
 	}
 	s := shop.Start(t, shop.Options{Args: []string{"--sample"}})
 	script := strings.Replace(block(t, string(data), "first order"), "http://127.0.0.1:8080", s.URL, 1)
-	out, err := exec.Command("bash", "-euo", "pipefail", "-c", script).CombinedOutput()
+	says(t, s, string(data), script, "first order")
+	after := "SOUK=" + s.URL + "\n" + strings.ReplaceAll(block(t, string(data), "after the sale"), "sleep 1 ", "sleep 4 ")
+	says(t, s, string(data), after, "after the sale")
+}
+
+// says runs a script, which must print what the README shows.
+func says(t *testing.T, s *shop.Shop, readme, script, marker string) {
+	t.Helper()
+	run := exec.Command("bash", "-euo", "pipefail", "-c", script)
+	run.Env = append(os.Environ(), "SOUK_KEY="+s.Key)
+	out, err := run.CombinedOutput()
 	if err != nil {
 		t.Fatalf("the commands of the README failed: %v\n%s", err, out)
 	}
-	got, want := answers(t, string(out)), answers(t, block(t, string(data), "first order: what it prints"))
+	got, want := answers(t, string(out)), answers(t, block(t, readme, marker+": what it prints"))
 	if len(got) != len(want) {
 		t.Fatalf("the commands print %d answers, the README shows %d:\n%s", len(got), len(want), out)
 	}
