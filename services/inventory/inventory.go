@@ -6,23 +6,32 @@
 //
 // A hold belongs to the run of an order:
 //
-//	             Hold                OrderConfirmed
-//	(nothing) ─────────▶ held ─────────────────────▶ allocated ──▶ shipped
+//	             Hold                OrderConfirmed      all is shipped
+//	(nothing) ─────────▶ held ─────────────────────▶ allocated ────────▶ shipped
 //	    │                 │ │ deadline: HoldOverdue       │
-//	    │ Release         │ └─▶ said once, hold kept      │
-//	    ▼                 ▼ Release                       │ Release
+//	    │ Release         │ └─▶ said once, hold kept      │ Release, or all
+//	    ▼                 ▼ Release                       ▼ lines released
 //	canceled           released ◀─────────────────────────┘
+//
+// What is heard of an order once it is confirmed (its confirmation, parcels,
+// releases of lines, returns) are facts. They come from several rooms and so in
+// any sequence; they commute, and package stock says how.
 //
 // Invariants, each a rule of Findings:
 //   - the words above hold row by row, at every location;
 //   - no hold takes available below zero, unless the SKU may be backordered,
-//     and then not beyond its limit. A count, a write-off or a late
-//     confirmation may; it is reported as a shortfall;
+//     and then not beyond its limit. A count, a write-off, a late confirmation
+//     or pieces that left unpromised may; it is reported as a shortfall;
 //   - only Release ends a hold that an order owns. Release of a hold that is
 //     not there leaves a tombstone (canceled), which refuses the Hold that
 //     arrives later; Hold and Release heard again answer as before;
-//   - a confirmation is a fact: it allocates even what was released meanwhile;
-//   - each change says one StockChanged, in the transaction that made it.
+//   - a fact is never refused: a confirmation allocates even what was released
+//     meanwhile, and a parcel ships even what was never promised;
+//   - each parcel, return and release of lines counts once, by its id;
+//   - no more left for an order than it was promised, and no more came back
+//     than had left;
+//   - each change of what can be sold says one StockChanged, in the transaction
+//     that made it.
 //
 // Under partition it chooses consistency: a hold that cannot be made durable is
 // refused. Availability is answered from this process's memory, exact as of the
@@ -94,7 +103,12 @@ func (o *opened) furnish(ctx context.Context, env *room.Env) error {
 		return fmt.Errorf("serve inventory: %w", err)
 	}
 	env.Bus.Publish(bus.FeedOf(Name, log, nil))
-	return env.Bus.Subscribe(wire.Follow(o.stock))
+	for _, consumer := range wire.Follow(o.stock) {
+		if err := env.Bus.Subscribe(consumer); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Start begins to watch the deadlines of holds.

@@ -61,6 +61,8 @@ const (
 	CauseHeld      Cause = "held"
 	CauseReleased  Cause = "released"
 	CauseAllocated Cause = "allocated"
+	CauseShipped   Cause = "shipped"
+	CauseReturned  Cause = "returned"
 	CausePolicy    Cause = "policy"
 )
 
@@ -79,12 +81,13 @@ type Parts struct {
 type Inventory struct {
 	Parts
 	figures figures
+	memory  *memory
 	watch   watch
 }
 
 // Open reads the figures of all SKUs, so that availability is answered from memory.
 func Open(ctx context.Context, p Parts) (*Inventory, error) {
-	inv := &Inventory{Parts: p, figures: newFigures(), watch: newWatch()}
+	inv := &Inventory{Parts: p, figures: newFigures(), memory: newMemory(), watch: newWatch()}
 	err := inv.update(ctx, func(r rows) error {
 		if err := r.insertMain(); err != nil {
 			return err
@@ -100,20 +103,27 @@ func Open(ctx context.Context, p Parts) (*Inventory, error) {
 }
 
 func (inv *Inventory) update(ctx context.Context, fn func(rows) error) error {
-	return inv.Store.Update(ctx, func(tx sqlstore.Tx) error { return fn(rows{tx, inv.Shop}) })
+	return inv.Store.Update(ctx, func(tx sqlstore.Tx) error { return fn(inv.rows(tx)) })
 }
 
 func (inv *Inventory) view(ctx context.Context, fn func(rows) error) error {
-	return inv.Store.View(ctx, func(tx sqlstore.Tx) error { return fn(rows{tx, inv.Shop}) })
+	return inv.Store.View(ctx, func(tx sqlstore.Tx) error { return fn(inv.rows(tx)) })
 }
 
-// change saves what a command did to the shelf and says it in one event, if it did anything to a figure. Memory learns
-// the figures once they are durable, before the caller hears.
+func (inv *Inventory) rows(tx sqlstore.Tx) rows { return rows{tx, inv.Shop, inv.memory} }
+
+// change tells what a command did to the shelf, and saves it.
 func (inv *Inventory) change(r rows, shelf *stock.Shelf, stream string, cause Cause, order string, meta eventlog.Meta) error {
-	if err := r.saveShelf(shelf); err != nil {
+	if err := inv.tell(r, shelf, stream, cause, order, meta); err != nil {
 		return err
 	}
-	figures := shelf.Figures()
+	return r.saveShelf(shelf)
+}
+
+// tell says what is news on the shelf in one event, if anything is. Memory learns the figures once they are durable,
+// before the caller hears.
+func (inv *Inventory) tell(r rows, shelf *stock.Shelf, stream string, cause Cause, order string, meta eventlog.Meta) error {
+	figures := shelf.News()
 	if len(figures) == 0 {
 		return nil
 	}

@@ -33,20 +33,12 @@ func (inv *Inventory) Figures(ctx context.Context, size int, after string) (page
 	return page, next, err
 }
 
-func (r rows) figuresAfter(sku string, limit int) (page []stock.Figure, err error) {
-	found, err := r.Query(`SELECT s.sku, s.backorder, s.backorder_limit, s.revision,
-		COALESCE((SELECT SUM(l.on_hand - l.held - l.allocated) FROM levels l WHERE l.shop = s.shop AND l.sku = s.sku), 0)
-		FROM skus s WHERE s.shop = ? AND s.sku > ? ORDER BY s.sku LIMIT ?`, r.shop, sku, limit)
+func (r rows) figuresAfter(sku string, limit int) ([]stock.Figure, error) {
+	found, err := r.Query(figureColumns+`(SELECT shop, sku, backorder, backorder_limit, revision FROM skus
+			WHERE shop = ? AND sku > ? ORDER BY sku LIMIT ?) s
+		LEFT JOIN levels l ON l.shop = s.shop AND l.sku = s.sku`+byFigure+` ORDER BY s.sku`, r.shop, sku, limit)
 	if err != nil {
 		return nil, err
 	}
-	defer found.Close()
-	for found.Next() {
-		var f stock.Figure
-		if err := found.Scan(&f.SKU, &f.Policy.Backorder, &f.Policy.Limit, &f.Revision, &f.Available); err != nil {
-			return nil, err
-		}
-		page = append(page, f)
-	}
-	return page, found.Err()
+	return scanFigures(found)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/services/inventory/stock"
 )
 
@@ -33,118 +32,43 @@ type Report struct {
 	Head      int64
 }
 
-// rule is a query for the rows that break it: a subject, its second name or "", what is there and what should be.
-type rule struct{ name, query, message string }
+// rule is one of guarantee 2, row by row; its message tells what is there and what should be.
+type rule struct{ name, message string }
 
-// The parts that several rules share.
-const (
-	available = `(SELECT shop, sku, SUM(on_hand - held - allocated) AS pieces FROM levels GROUP BY shop, sku)`
-	ofHold    = ` JOIN order_holds h ON h.order_id = l.order_id AND h.run_id = l.run_id `
+var (
+	onHandIsMoved       = rule{"on_hand_is_sum_of_movements", "%d on hand, the movements sum to %d"}
+	movementHasLevel    = rule{"movement_has_level", "no level (%d on hand), the movements sum to %d"}
+	heldIsPromised      = rule{"held_is_sum_of_hold_lines", "%d held, the orders' lines sum to %d"}
+	allocatedIsPromised = rule{"allocated_is_sum_of_hold_lines", "%d allocated, the orders' lines sum to %d"}
+	lineHasLevel        = rule{"hold_line_has_level", "no level (%d pieces), the order's line has %d"}
+	levelHasSKU         = rule{"level_has_sku", "no SKU row (%d), its level has %d on hand"}
+	lineHasOwner        = rule{"hold_line_has_owner", "no hold (%d), its line has %d pieces"}
+	holdHasLines        = rule{"hold_has_lines", "a hold with %d lines, at least %d expected"}
+	restIsNotNegative   = rule{"hold_rest_is_not_negative", "%d pieces are gone, of %d that were promised"}
+	shippedWasPromised  = rule{"shipped_was_promised", "%d pieces left, %d had been promised"}
+	returnedWasShipped  = rule{"returned_was_shipped", "%d pieces came back, %d had left"}
+	belowZeroExplained  = rule{"available_below_zero_is_explained", "%d available; backorders, counts and write-offs explain %d"}
+	confirmedIsNotShort = rule{
+		"confirmed_order_is_not_short",
+		"shortfall: %d available; the order was confirmed when it held too little, and is owed %d",
+	}
 )
 
-// The rules of guarantee 2, row by row.
-var rules = []rule{
-	{
-		"on_hand_is_sum_of_movements", `SELECT l.sku, l.location_id, l.on_hand, COALESCE(m.total, 0) FROM levels l
-		LEFT JOIN (SELECT shop, sku, location_id, SUM(delta) AS total FROM movements GROUP BY shop, sku, location_id) m
-		ON m.shop = l.shop AND m.sku = l.sku AND m.location_id = l.location_id WHERE l.on_hand <> COALESCE(m.total, 0)`,
-		"%d on hand, the movements sum to %d",
-	},
-	{
-		"movement_has_level", `SELECT m.sku, m.location_id, 0, SUM(m.delta) FROM movements m
-		LEFT JOIN levels l ON l.shop = m.shop AND l.sku = m.sku AND l.location_id = m.location_id
-		WHERE l.sku IS NULL GROUP BY m.shop, m.sku, m.location_id`,
-		"no level (%d on hand), the movements sum to %d",
-	},
-	{"held_is_sum_of_hold_lines", promised("held"), "%d held, the orders' lines sum to %d"},
-	{"allocated_is_sum_of_hold_lines", promised("allocated"), "%d allocated, the orders' lines sum to %d"},
-	{
-		"hold_line_has_level", `SELECT h.order_id, h.sku, 0, SUM(h.quantity) FROM hold_lines h
-		LEFT JOIN levels l ON l.shop = h.shop AND l.sku = h.sku AND l.location_id = h.location_id
-		WHERE l.sku IS NULL GROUP BY h.order_id, h.sku`,
-		"no level (%d pieces), the order's line has %d",
-	},
-	{
-		"level_has_sku", `SELECT l.sku, l.location_id, 0, l.on_hand FROM levels l
-		LEFT JOIN skus s ON s.shop = l.shop AND s.sku = l.sku WHERE s.sku IS NULL`,
-		"no SKU row (%d), its level has %d on hand",
-	},
-	{
-		"hold_line_has_owner", `SELECT l.order_id, l.sku, 0, SUM(l.quantity) FROM hold_lines l LEFT` + ofHold + `
-		WHERE h.order_id IS NULL OR h.state = 'canceled' GROUP BY l.order_id, l.sku`,
-		"no hold (%d), its line has %d pieces",
-	},
-	{
-		"hold_has_lines", `SELECT h.order_id, h.run_id, 0, 1 FROM order_holds h
-		LEFT JOIN hold_lines l ON l.order_id = h.order_id AND l.run_id = h.run_id
-		WHERE h.state <> 'canceled' AND l.order_id IS NULL`,
-		"a hold with %d lines, at least %d expected",
-	},
-	{
-		"available_below_zero_is_explained", `SELECT f.sku, '', f.pieces, -(COALESCE(b.owed, 0) + COALESCE(m.short, 0)) FROM ` + available + ` f
-		LEFT JOIN (SELECT l.shop, l.sku, SUM(l.backordered) AS owed FROM hold_lines l` + ofHold + `
-			WHERE h.state IN ('held', 'allocated') GROUP BY l.shop, l.sku) b ON b.shop = f.shop AND b.sku = f.sku
-		LEFT JOIN (SELECT shop, sku, SUM(short) AS short FROM movements GROUP BY shop, sku) m ON m.shop = f.shop AND m.sku = f.sku
-		WHERE f.pieces < 0 AND -f.pieces > COALESCE(b.owed, 0) + COALESCE(m.short, 0)`,
-		"%d available; backorders, counts and write-offs explain %d",
-	},
-	{
-		"confirmed_order_is_not_short", `SELECT l.order_id, l.sku, f.pieces, l.backordered FROM hold_lines l` + ofHold + `
-		JOIN skus s ON s.shop = l.shop AND s.sku = l.sku
-		JOIN ` + available + ` f ON f.shop = l.shop AND f.sku = l.sku
-		WHERE h.run_id = '` + stock.ConfirmedRun + `' AND h.state = 'allocated' AND l.backordered > 0 AND s.backorder = 0 AND f.pieces < 0`,
-		"shortfall: %d available; the order was confirmed when it held too little, and is owed %d",
-	},
-}
-
-// promised is the rule that a level's column is the sum of the lines of holds in that state.
-func promised(state string) string {
-	return `SELECT l.sku, l.location_id, l.` + state + `, COALESCE(p.total, 0) FROM levels l
-		LEFT JOIN (SELECT l.shop, l.sku, l.location_id, SUM(l.quantity) AS total FROM hold_lines l` + ofHold + `
-			WHERE h.state = '` + state + `' GROUP BY l.shop, l.sku, l.location_id) p
-		ON p.shop = l.shop AND p.sku = l.sku AND p.location_id = l.location_id WHERE l.` + state + ` <> COALESCE(p.total, 0)`
-}
-
-// Findings checks every row against the words of stock.
+// Findings checks every row against the words of stock. It reads the ledger twice, along SKUs and along orders, and the
+// holds once, page by page.
 func (inv *Inventory) Findings(ctx context.Context) (report Report, err error) {
 	err = inv.view(ctx, func(r rows) error {
 		report = Report{Head: inv.Log.Head()}
-		if err := report.countRows(r); err != nil {
-			return err
-		}
-		for _, rule := range rules {
-			if err := report.check(r, rule); err != nil {
-				return fmt.Errorf("check %s: %w", rule.name, err)
+		b := &books{r: r, report: &report, places: make(map[place]*sums), skus: make(map[string]*skuSums)}
+		for _, read := range []func() error{b.readLevels, b.readMovements, b.readOrders} {
+			if err := read(); err != nil {
+				return fmt.Errorf("check the rows of stock: %w", err)
 			}
 		}
+		b.compare()
 		return inv.checkMemory(r, &report)
 	})
 	return report, err
-}
-
-func (r *Report) countRows(tx rows) error {
-	return tx.QueryRow(`SELECT (SELECT COUNT(*) FROM levels) + (SELECT COUNT(*) FROM movements) +
-		(SELECT COUNT(*) FROM order_holds) + (SELECT COUNT(*) FROM hold_lines) + (SELECT COUNT(*) FROM skus)`).Scan(&r.Checked)
-}
-
-func (r *Report) check(tx rows, rule rule) error {
-	found, err := tx.Query(rule.query)
-	if err != nil {
-		return err
-	}
-	defer found.Close()
-	for found.Next() && !r.Truncated {
-		var subject, second string
-		var is, should int64
-		if err := found.Scan(&subject, &second, &is, &should); err != nil {
-			return err
-		}
-		if second != "" {
-			subject += " " + second
-		}
-		r.add(Finding{stockGuarantee, rule.name, subject, fmt.Sprintf(rule.message, is, should)})
-	}
-	return found.Err()
 }
 
 // checkMemory compares the figures that availability answers from with the rows of the same revision.
@@ -165,6 +89,14 @@ func (inv *Inventory) checkMemory(r rows, report *Report) error {
 	return nil
 }
 
+// broken adds a broken rule about a subject, which may have two names.
+func (r *Report) broken(by rule, subject, second string, is, should int) {
+	if second != "" {
+		subject += " " + second
+	}
+	r.add(Finding{stockGuarantee, by.name, subject, fmt.Sprintf(by.message, is, should)})
+}
+
 func (r *Report) add(f Finding) {
 	if len(r.Findings) >= FindingsMax {
 		r.Truncated = true
@@ -173,25 +105,102 @@ func (r *Report) add(f Finding) {
 	r.Findings = append(r.Findings, f)
 }
 
-// Holds lists holds and allocations by order, after the hold that the token names; all but released ones when state is "".
-func (inv *Inventory) Holds(ctx context.Context, state stock.State, size int, after string) (page []stock.Hold, next string, err error) {
-	if size, err = pageSize(size, HoldsDefault, HoldsMax); err != nil {
-		return nil, "", err
+// place is a SKU at a location.
+type place struct{ sku, location string }
+
+// sums are what a place's level says, and what the ledger and the holds say of it.
+type sums struct {
+	level                     bool
+	onHand, held, allocated   int
+	moved                     int
+	promised, promisedForGood int // held and allocated, by the holds
+	movements                 bool
+}
+
+// skuSums are the same for all places of a SKU together.
+type skuSums struct {
+	listed, backorder bool
+	available         int
+	owed, short       int // what explains that it is below zero
+}
+
+// compare holds the sums against each other.
+func (b *books) compare() {
+	for _, at := range b.inOrder() {
+		s := b.places[at]
+		if !s.level {
+			if s.movements {
+				b.report.broken(movementHasLevel, at.sku, at.location, 0, s.moved)
+			}
+			continue
+		}
+		if !b.of(at.sku).listed {
+			b.report.broken(levelHasSKU, at.sku, at.location, 0, s.onHand)
+		}
+		for _, pair := range []struct {
+			rule       rule
+			is, should int
+		}{
+			{onHandIsMoved, s.onHand, s.moved}, {heldIsPromised, s.held, s.promised}, {allocatedIsPromised, s.allocated, s.promisedForGood},
+		} {
+			if pair.is != pair.should {
+				b.report.broken(pair.rule, at.sku, at.location, pair.is, pair.should)
+			}
+		}
 	}
-	if state != "" && state != stock.Released && !state.Live() {
-		return nil, "", problem.Field("state", "invalid", `must be "held", "allocated", "released" or "shipped"`)
+	for _, sku := range b.inOrderOfSKU() {
+		if s := b.skus[sku]; s.available < 0 && -s.available > s.owed+s.short {
+			b.report.broken(belowZeroExplained, sku, "", s.available, -(s.owed + s.short))
+		}
 	}
-	from, err := parseHoldToken(after)
-	if err != nil {
-		return nil, "", err
+}
+
+// checkHold adds a hold to the sums, and to what its order was promised.
+func (b *books) checkHold(h *stock.Hold, dealings map[dealing]dealt) {
+	if len(h.Pieces) == 0 && h.State != stock.Canceled {
+		b.report.broken(holdHasLines, h.Order, h.Run, 0, 1)
 	}
-	err = inv.view(ctx, func(r rows) error {
-		page, err = r.selectHoldPage(state, size+1, from)
-		return err
-	})
-	if len(page) > size {
-		page = page[:size]
-		next = page[size-1].Order + "~" + page[size-1].Run
+	for _, p := range h.Pieces {
+		switch {
+		case h.State == stock.Canceled:
+			b.report.broken(lineHasOwner, h.Order, p.SKU, 0, p.Quantity)
+		case !b.at(p.SKU, p.Location).level:
+			b.report.broken(lineHasLevel, h.Order, p.SKU, 0, p.Quantity)
+		case p.Gone < 0 || p.Gone > p.Quantity:
+			b.report.broken(restIsNotNegative, h.Order, p.SKU, p.Gone, p.Quantity)
+		}
+		of := dealing{h.Order, p.SKU}
+		d := dealings[of]
+		d.promised += h.Had(p)
+		dealings[of] = d
 	}
-	return page, next, err
+	for _, p := range h.Left() {
+		b.checkPromise(h, p)
+	}
+}
+
+// checkPromise adds pieces that a hold still promises.
+func (b *books) checkPromise(h *stock.Hold, p stock.Piece) {
+	at, sku := b.at(p.SKU, p.Location), b.of(p.SKU)
+	sku.owed += p.Backordered
+	if h.State == stock.Held {
+		at.promised += p.Quantity
+		return
+	}
+	at.promisedForGood += p.Quantity
+	if h.Run == stock.ConfirmedRun && p.Backordered > 0 && !sku.backorder && sku.available < 0 {
+		b.report.broken(confirmedIsNotShort, h.Order, p.SKU, sku.available, p.Backordered)
+	}
+}
+
+// checkDealings holds what left for orders and came back against what they were promised.
+func (b *books) checkDealings(dealings map[dealing]dealt) {
+	for of, d := range dealings {
+		if d.shipped > d.promised {
+			b.report.broken(shippedWasPromised, of.order, of.sku, d.shipped, d.promised)
+		}
+		if d.returned > d.shipped {
+			b.report.broken(returnedWasShipped, of.order, of.sku, d.returned, d.shipped)
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/services/inventory/stock"
 )
@@ -36,25 +37,39 @@ func (inv *Inventory) Hold(ctx context.Context, c HoldCommand, meta eventlog.Met
 	return pieces, err
 }
 
+// hold lets the heart decide before anything is written, so that a refusal undoes nothing of those who share the commit.
 func (inv *Inventory) hold(r rows, c HoldCommand, now time.Time, meta eventlog.Meta) ([]stock.Piece, error) {
+	shelf, err := r.loadLines(c.Lines)
+	if err != nil {
+		return nil, err
+	}
+	pieces, refusal := shelf.Hold(c.Lines)
+	if refusal != nil {
+		return r.refuse(c, refusal)
+	}
 	h := stock.Hold{Order: c.Order, Run: c.Run, State: stock.Held, At: now, Deadline: c.Deadline}
 	if fresh, err := r.insertHold(h); err != nil {
 		return nil, err
 	} else if !fresh {
 		return r.heldBefore(c.Order, c.Run)
 	}
-	shelf, err := r.loadLines(c.Lines)
-	if err != nil {
-		return nil, err
-	}
-	if h.Pieces, err = shelf.Hold(c.Lines); err != nil {
-		return nil, err // the hold's row is undone with all the rest
-	}
-	if err := r.insertPieces(h); err != nil {
+	if err := r.insertPieces(&h, pieces); err != nil {
 		return nil, err
 	}
 	r.AfterCommit(func() { inv.watch.expect(h.Deadline) })
-	return h.Pieces, inv.change(r, shelf, h.Order, CauseHeld, h.Order, meta)
+	return pieces, inv.change(r, shelf, h.Order, CauseHeld, h.Order, meta)
+}
+
+// refuse tells a run that cannot hold why, unless it does already: then it is answered as the first time.
+func (r rows) refuse(c HoldCommand, refusal error) ([]stock.Piece, error) {
+	holds, err := r.selectHolds(c.Order)
+	if err != nil {
+		return nil, err
+	}
+	if h := find(holds, c.Order, c.Run); h != nil {
+		return h.Again()
+	}
+	return nil, refusal
 }
 
 func (r rows) heldBefore(order, run string) ([]stock.Piece, error) {
@@ -65,51 +80,14 @@ func (r rows) heldBefore(order, run string) ([]stock.Piece, error) {
 	return find(holds, order, run).Again()
 }
 
-// Release ends a hold or an allocation. One that finds none leaves a tombstone, which refuses a hold that comes later.
-func (inv *Inventory) Release(ctx context.Context, order, run string, meta eventlog.Meta) (outcome stock.Outcome, err error) {
-	if err := checkOrder(order, run); err != nil {
-		return "", err
-	}
-	err = inv.update(ctx, func(r rows) error {
-		outcome, err = inv.release(r, order, run, meta)
-		return err
-	})
-	return outcome, err
-}
-
-func (inv *Inventory) release(r rows, order, run string, meta eventlog.Meta) (stock.Outcome, error) {
-	now := inv.Clock.Now()
-	tombstone := stock.Hold{Order: order, Run: run, State: stock.Canceled, At: now, Deadline: now}
-	if fresh, err := r.insertHold(tombstone); err != nil || fresh {
-		return stock.WasNothing, err
-	}
-	holds, err := r.selectHolds(order)
-	if err != nil {
-		return "", err
-	}
-	h := find(holds, order, run)
-	outcome, err := h.Undo()
-	if err != nil || outcome != stock.WasReleased {
-		return outcome, err
-	}
-	shelf, err := r.loadPieces(h.Pieces)
-	if err != nil {
-		return "", err
-	}
-	shelf.Release(h.State, h.Pieces)
-	if err := r.updateState(h, stock.Released); err != nil {
-		return "", err
-	}
-	return outcome, inv.change(r, shelf, order, CauseReleased, order, meta)
-}
-
-func find(holds []stock.Hold, order, run string) stock.Hold {
-	for _, h := range holds {
-		if h.Run == run {
-			return h
+// find is the hold of a run, nil if there is none.
+func find(holds []stock.Hold, order, run string) *stock.Hold {
+	for i := range holds {
+		if holds[i].Run == run {
+			return &holds[i]
 		}
 	}
-	return stock.Hold{Order: order, Run: run, State: stock.Canceled}
+	return nil
 }
 
 func count(pieces []stock.Piece) (n int) {
@@ -142,8 +120,8 @@ func CheckLines(lines []stock.Line) error {
 		return problem.Field("lines", "out_of_range", fmt.Sprintf("send 1 to %d lines", LinesMax))
 	}
 	for i, line := range lines {
-		if err := checkSKU(at("lines", i, "sku"), line.SKU); err != nil {
-			return err
+		if !id.Valid(line.SKU) {
+			return checkSKU(at("lines", i, "sku"), line.SKU)
 		}
 		if line.Quantity < 1 || line.Quantity > stock.PiecesMax {
 			return problem.Field(at("lines", i, "quantity"), "out_of_range", fmt.Sprintf("must be 1 to %d", stock.PiecesMax))

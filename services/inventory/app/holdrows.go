@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,33 +22,48 @@ func (r rows) insertHold(h stock.Hold) (fresh bool, err error) {
 	return n == 1, nil
 }
 
-func (r rows) insertPieces(h stock.Hold) error {
-	values := make([]any, 0, 7*len(h.Pieces))
-	for _, p := range h.Pieces {
-		values = append(values, r.shop, h.Order, h.Run, p.SKU, p.Location, p.Quantity, p.Backordered)
+// insertPieces writes the lines of a hold, or how much of those that are there is gone.
+func (r rows) insertPieces(h *stock.Hold, pieces []stock.Piece) error {
+	values := make([]any, 0, 8*len(pieces))
+	shop, order, run := any(r.shop), any(h.Order), any(h.Run)
+	for _, p := range pieces {
+		values = append(values, shop, order, run, p.SKU, p.Location, p.Quantity, p.Backordered, p.Gone)
 	}
-	if err := r.insertRows(`INSERT INTO hold_lines (shop, order_id, run_id, sku, location_id, quantity, backordered) VALUES `,
-		7, values, ``); err != nil {
+	if err := r.insert(insertPiece, values); err != nil {
 		return fmt.Errorf("record lines of order %s: %w", h.Order, err)
 	}
 	return nil
 }
 
-func (r rows) updateState(h stock.Hold, to stock.State) error {
-	if _, err := r.Exec(`UPDATE order_holds SET state = ? WHERE order_id = ? AND run_id = ?`,
-		string(to), h.Order, h.Run); err != nil {
-		return fmt.Errorf("make hold of order %s %s: %w", h.Order, to, err)
+var insertPiece = newInsert(`hold_lines (shop, order_id, run_id, sku, location_id, quantity, backordered, gone)`,
+	`(order_id, run_id, sku, location_id) DO UPDATE SET gone = excluded.gone`)
+
+// updateStates moves holds to a state together.
+func (r rows) updateStates(to stock.State, holds []*stock.Hold) error {
+	for some := range slices.Chunk(holds, rowsMax) {
+		values := []any{string(to)}
+		for i := range padding(len(some)) {
+			h := some[min(i, len(some)-1)]
+			values = append(values, h.Order, h.Run)
+		}
+		if _, err := r.Exec(`UPDATE order_holds SET state = ? WHERE (order_id, run_id) IN (VALUES `+
+			tuples(padding(len(some)), "(?,?)")+`)`, values...); err != nil {
+			return fmt.Errorf("make %d holds %s: %w", len(holds), to, err)
+		}
 	}
 	return nil
 }
 
-const holdColumns = `SELECT h.order_id, h.run_id, h.state, h.held_at, h.deadline,
-	COALESCE(l.sku, ''), COALESCE(l.location_id, ''), COALESCE(l.quantity, 0), COALESCE(l.backordered, 0)
+const (
+	lineColumns = `COALESCE(l.sku, ''), COALESCE(l.location_id, ''), COALESCE(l.quantity, 0), COALESCE(l.backordered, 0), COALESCE(l.gone, 0)`
+	holdColumns = `SELECT h.order_id, h.run_id, h.state, h.held_at, h.deadline, ` + lineColumns + `
 	FROM order_holds h LEFT JOIN hold_lines l ON l.order_id = h.order_id AND l.run_id = h.run_id `
+	byHold = ` ORDER BY h.order_id, h.run_id, l.sku, l.location_id`
+)
 
 // selectHolds reads all runs of an order, with their lines.
 func (r rows) selectHolds(order string) ([]stock.Hold, error) {
-	found, err := r.Query(holdColumns+`WHERE h.order_id = ? ORDER BY h.run_id, l.sku, l.location_id`, order)
+	found, err := r.Query(holdColumns+`WHERE h.order_id = ?`+byHold, order)
 	if err != nil {
 		return nil, fmt.Errorf("read holds of order %s: %w", order, err)
 	}
@@ -55,22 +71,12 @@ func (r rows) selectHolds(order string) ([]stock.Hold, error) {
 }
 
 // selectHoldsOf reads all runs of several orders, with their lines.
-func (r rows) selectHoldsOf(confirmed []Confirmation) (map[string][]stock.Hold, error) {
-	orders := make([]any, len(confirmed))
-	for i := range confirmed {
-		orders[i] = confirmed[i].Order
-	}
-	found, err := r.Query(holdColumns+`WHERE h.order_id IN (`+tuples(len(orders), "?")+`)
-		ORDER BY h.order_id, h.run_id, l.sku, l.location_id`, orders...)
+func (r rows) selectHoldsOf(orders []any) ([]stock.Hold, error) {
+	found, err := r.Query(holdColumns+`WHERE h.order_id IN (`+some(orders)+`)`+byHold, padded(orders)...)
 	if err != nil {
 		return nil, fmt.Errorf("read holds of %d orders: %w", len(orders), err)
 	}
-	holds, err := scanHolds(found)
-	of := make(map[string][]stock.Hold, len(orders))
-	for _, h := range holds {
-		of[h.Order] = append(of[h.Order], h)
-	}
-	return of, err
+	return scanHolds(found)
 }
 
 // scanHolds folds the rows of holdColumns, which come in the order of holds, and closes them.
@@ -82,7 +88,7 @@ func scanHolds(found *sqlstore.Rows) ([]stock.Hold, error) {
 		var p stock.Piece
 		var state string
 		if err := found.Scan(&h.Order, &h.Run, &state, &h.At, &h.Deadline,
-			&p.SKU, &p.Location, &p.Quantity, &p.Backordered); err != nil {
+			&p.SKU, &p.Location, &p.Quantity, &p.Backordered, &p.Gone); err != nil {
 			return nil, err
 		}
 		if last := len(holds) - 1; last < 0 || holds[last].Order != h.Order || holds[last].Run != h.Run {
@@ -128,17 +134,16 @@ func (r rows) nextDeadline() (next time.Time, none bool, err error) {
 	return time.UnixMicro(micros).UTC(), micros < 0, err
 }
 
-// selectHoldPage reads holds in the order of (order, run), after from.
+// selectHoldPage reads holds in the order of (order, run), after from: those in a state, or all that live when it is "".
+// Their lines come in any order, for sorting them costs as much as reading them.
 func (r rows) selectHoldPage(state stock.State, limit int, from stock.Hold) ([]stock.Hold, error) {
-	found, err := r.Query(`SELECT h.order_id, h.run_id, h.state, h.held_at, h.deadline,
-		COALESCE(l.sku, ''), COALESCE(l.location_id, ''), COALESCE(l.quantity, 0), COALESCE(l.backordered, 0)
+	found, err := r.Query(`SELECT h.order_id, h.run_id, h.state, h.held_at, h.deadline, `+lineColumns+`
 		FROM (SELECT order_id, run_id, state, held_at, deadline FROM order_holds
-			WHERE (order_id > ? OR (order_id = ? AND run_id > ?))
+			WHERE (order_id, run_id) > (?, ?)
 			AND ((? = '' AND state IN ('held', 'allocated', 'shipped')) OR state = ?)
 			ORDER BY order_id, run_id LIMIT ?) h
-		LEFT JOIN hold_lines l ON l.order_id = h.order_id AND l.run_id = h.run_id
-		ORDER BY h.order_id, h.run_id, l.sku, l.location_id`,
-		from.Order, from.Order, from.Run, string(state), string(state), limit)
+		LEFT JOIN hold_lines l ON l.order_id = h.order_id AND l.run_id = h.run_id ORDER BY h.order_id, h.run_id`,
+		from.Order, from.Run, string(state), string(state), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read holds: %w", err)
 	}

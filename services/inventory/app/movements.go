@@ -76,7 +76,7 @@ func (inv *Inventory) move(r rows, batch string, list []stock.Movement, meta eve
 
 // entry is a movement as the ledger has it.
 func (inv *Inventory) entry(m stock.Movement, meta eventlog.Meta) stock.Movement {
-	m.ID, m.At, m.Actor = inv.IDs.New("mov"), inv.Clock.Now(), meta.Actor
+	m.At, m.Actor = inv.Clock.Now(), meta.Actor
 	return m
 }
 
@@ -96,7 +96,7 @@ func (inv *Inventory) post(r rows, shelf *stock.Shelf, batch string, moved []sto
 func (inv *Inventory) warnShort(r rows, m stock.Movement) {
 	r.AfterCommit(func() {
 		inv.Slog.Warn("shortfall: a movement took away pieces that orders were promised",
-			"sku", m.SKU, "location", m.Location, "movement", m.ID, "short", m.Short)
+			"sku", m.SKU, "location", m.Location, "movement", MovementID(m.Number), "short", m.Short)
 	})
 }
 

@@ -31,6 +31,7 @@ func (inv *Inventory) PutLocation(ctx context.Context, l Location) error {
 		if len(all) >= LocationsMax && !has(all, l.ID) {
 			return problem.Newf(problem.Conflict, "too_many_locations", "a shop has at most %d locations", LocationsMax)
 		}
+		r.memory.forget() // items have their levels by priority
 		_, err = r.Exec(`INSERT INTO locations (shop, id, name, priority) VALUES (?, ?, ?, ?)
 			ON CONFLICT (shop, id) DO UPDATE SET name = excluded.name, priority = excluded.priority`, r.shop, l.ID, l.Name, l.Priority)
 		return err
@@ -80,28 +81,6 @@ func (inv *Inventory) PutPolicy(ctx context.Context, sku string, p stock.Policy,
 		return inv.change(r, shelf, inv.IDs.New("batch"), CausePolicy, "", meta)
 	})
 	return item, err
-}
-
-// Movements lists the ledger of one SKU, newest first, below the movement named before.
-func (inv *Inventory) Movements(ctx context.Context, sku string, size int, before string) (page []stock.Movement, next string, err error) {
-	if err := checkSKU("sku", sku); err != nil {
-		return nil, "", err
-	}
-	if size, err = pageSize(size, PageDefault, PageMax); err != nil {
-		return nil, "", err
-	}
-	if before != "" && !id.Has("mov", before) {
-		return nil, "", badToken()
-	}
-	err = inv.view(ctx, func(r rows) error {
-		page, err = r.selectMovements(sku, size+1, before)
-		return err
-	})
-	if len(page) > size {
-		page = page[:size]
-		next = page[size-1].ID
-	}
-	return page, next, err
 }
 
 func pageSize(size, standard, most int) (int, error) {

@@ -2,6 +2,8 @@ package app
 
 import (
 	"fmt"
+	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -11,10 +13,11 @@ import (
 // rows is one transaction on the rows of one shop.
 type rows struct {
 	sqlstore.Tx
-	shop string
+	shop   string
+	memory *memory
 }
 
-// rowsMax bounds the rows of one statement; longer lists take several.
+// rowsMax bounds the rows of one statement; longer lists take several. It is a power of two.
 const rowsMax = 64
 
 // loadLines loads the SKUs of lines.
@@ -35,44 +38,43 @@ func (r rows) loadPieces(pieces []stock.Piece) (*stock.Shelf, error) {
 	return r.loadShelf(skus)
 }
 
-// loadHolds loads the SKUs of an order's holds and of the lines that it should hold.
-func (r rows) loadHolds(holds []stock.Hold, lines []stock.Line) (*stock.Shelf, error) {
-	var skus []string
-	for _, h := range holds {
-		for _, p := range h.Pieces {
-			skus = append(skus, p.SKU)
-		}
-	}
-	for _, line := range lines {
-		skus = append(skus, line.SKU)
-	}
-	return r.loadShelf(skus)
-}
-
 // loadShelf loads SKUs with their levels in the order in which locations give; a SKU may be named more than once.
 func (r rows) loadShelf(skus []string) (*stock.Shelf, error) {
 	shelf := stock.NewShelf(len(skus))
-	for from := 0; from < len(skus); from += rowsMax {
-		if err := r.loadSome(shelf, skus[from:min(from+rowsMax, len(skus))]); err != nil {
-			return nil, fmt.Errorf("load %d skus: %w", len(skus), err)
-		}
-	}
-	return shelf, nil
+	return shelf, r.load(shelf, skus)
 }
 
-func (r rows) loadSome(shelf *stock.Shelf, skus []string) error {
-	args := make([]any, 1, 1+len(skus))
-	args[0] = r.shop
+// load adds SKUs to a shelf, from memory where they are there.
+func (r rows) load(shelf *stock.Shelf, skus []string) error {
+	remembers := r.memory.ready(r.Tx)
+	var unknown []any
 	for _, sku := range skus {
-		item := shelf.Item(sku)
-		item.Levels = item.Levels[:0] // a SKU that an earlier statement has read is read again
-		args = append(args, sku)
+		if shelf.Has(sku) {
+			continue
+		}
+		if remembers {
+			if item := r.memory.recall(sku); item != nil {
+				shelf.Put(item)
+				continue
+			}
+		}
+		shelf.Item(sku)
+		unknown = append(unknown, sku)
 	}
-	found, err := r.Query(`SELECT s.sku, s.backorder, s.backorder_limit, s.revision,
-		COALESCE(l.location_id, ''), COALESCE(l.on_hand, 0), COALESCE(l.held, 0), COALESCE(l.allocated, 0), COALESCE(l.known, 0)
+	for some := range slices.Chunk(unknown, rowsMax) {
+		if err := r.read(shelf, some); err != nil {
+			return fmt.Errorf("load %d skus: %w", len(unknown), err)
+		}
+	}
+	return nil
+}
+
+func (r rows) read(shelf *stock.Shelf, skus []any) error {
+	found, err := r.Query(`SELECT s.sku, s.backorder, s.backorder_limit, s.revision, COALESCE(l.location_id, ''),
+		COALESCE(l.on_hand, 0), COALESCE(l.held, 0), COALESCE(l.allocated, 0), COALESCE(l.known, 0), COALESCE(l.revision, 0)
 		FROM skus s LEFT JOIN levels l ON l.shop = s.shop AND l.sku = s.sku
 		LEFT JOIN locations p ON p.shop = l.shop AND p.id = l.location_id
-		WHERE s.shop = ? AND s.sku IN (`+tuples(len(skus), "?")+`) ORDER BY s.sku, p.priority, l.location_id`, args...)
+		WHERE s.shop = ? AND s.sku IN (`+some(skus)+`) ORDER BY s.sku, p.priority, l.location_id`, padded(skus, r.shop)...)
 	if err != nil {
 		return err
 	}
@@ -88,57 +90,102 @@ func (r rows) loadSome(shelf *stock.Shelf, skus []string) error {
 func scanLevel(found *sqlstore.Rows, shelf *stock.Shelf) error {
 	var sku string
 	var policy stock.Policy
-	var revision int64
+	var revision, ofLevel int64
 	var level stock.Level
 	if err := found.Scan(&sku, &policy.Backorder, &policy.Limit, &revision,
-		&level.Location, &level.OnHand, &level.Held, &level.Allocated, &level.Known); err != nil {
+		&level.Location, &level.OnHand, &level.Held, &level.Allocated, &level.Known, &ofLevel); err != nil {
 		return err
 	}
 	item := shelf.Item(sku)
-	item.Policy, item.Revision = policy, revision
+	item.Policy, item.Listed, item.Revision = policy, true, max(item.Revision, revision, ofLevel)
 	if level.Location != "" {
 		item.Levels = append(item.Levels, level)
 	}
 	return nil
 }
 
-// saveShelf writes the levels that changed, and the SKUs that have a new figure.
+// saveShelf writes the levels that changed, and the SKUs that are new or have another policy. It comes last: what was on
+// the shelf is remembered, and the shelf is empty.
 func (r rows) saveShelf(shelf *stock.Shelf) error {
+	shop := any(r.shop)
 	var skus, levels []any
 	for _, item := range shelf.Items() {
-		wrote := len(levels)
+		sku, wrote := any(item.SKU), len(levels)
 		for k := range item.Levels {
 			if l := &item.Levels[k]; l.Changed() {
-				levels = append(levels, r.shop, item.SKU, l.Location, l.OnHand, l.Held, l.Allocated, flag(l.Known))
+				levels = append(levels, shop, sku, l.Location, l.OnHand, l.Held, l.Allocated, flag(l.Known), item.Revision)
 			}
 		}
-		if item.Changed() || item.Revision == 0 && len(levels) > wrote { // nothing of it was stored before
-			skus = append(skus, r.shop, item.SKU, flag(item.Policy.Backorder), item.Policy.Limit, item.Revision)
+		if item.Policed() || !item.Listed && len(levels) > wrote {
+			item.Listed = true
+			skus = append(skus, shop, sku, flag(item.Policy.Backorder), item.Policy.Limit, item.Revision)
 		}
 	}
-	if err := r.insertRows(`INSERT INTO skus (shop, sku, backorder, backorder_limit, revision) VALUES `, 5, skus,
-		` ON CONFLICT (shop, sku) DO UPDATE SET backorder = excluded.backorder, backorder_limit = excluded.backorder_limit, revision = excluded.revision`); err != nil {
+	if err := r.insert(insertSKU, skus); err != nil {
 		return fmt.Errorf("save skus: %w", err)
 	}
-	if err := r.insertRows(`INSERT INTO levels (shop, sku, location_id, on_hand, held, allocated, known) VALUES `, 7, levels,
-		` ON CONFLICT (shop, sku, location_id) DO UPDATE SET on_hand = excluded.on_hand, held = excluded.held, allocated = excluded.allocated, known = excluded.known`); err != nil {
+	if err := r.insert(insertLevel, levels); err != nil {
 		return fmt.Errorf("save levels: %w", err)
+	}
+	if r.memory.ready(r.Tx) {
+		r.memory.keep(shelf)
 	}
 	return nil
 }
 
-// insertRows writes rows of the given width, at most rowsMax in a statement.
-func (r rows) insertRows(insert string, width int, values []any, conflict string) error {
-	row := "(" + tuples(width, "?") + ")"
+var (
+	insertSKU = newInsert(`skus (shop, sku, backorder, backorder_limit, revision)`, `(shop, sku) DO UPDATE SET
+		backorder = excluded.backorder, backorder_limit = excluded.backorder_limit, revision = excluded.revision`)
+	insertLevel = newInsert(`levels (shop, sku, location_id, on_hand, held, allocated, known, revision)`, `(shop, sku, location_id) DO UPDATE SET
+		on_hand = excluded.on_hand, held = excluded.held, allocated = excluded.allocated, known = excluded.known, revision = excluded.revision`)
+)
+
+// insert is a statement for 1, 2, 4 … rowsMax rows: so there are few to prepare, however many rows come.
+type insert struct {
+	width int
+	texts []string // by the logarithm of the rows
+}
+
+// newInsert makes the statement for a table with its columns, and what to do on a conflict, if anything.
+func newInsert(table, conflict string) *insert {
+	in := &insert{width: 1 + strings.Count(table, ",")}
+	if conflict != "" {
+		conflict = " ON CONFLICT " + conflict
+	}
+	row := "(" + tuples(in.width, "?") + ")"
+	for n := 1; n <= rowsMax; n *= 2 {
+		in.texts = append(in.texts, "INSERT INTO "+table+" VALUES "+tuples(n, row)+conflict)
+	}
+	return in
+}
+
+// insert writes rows, given value by value.
+func (r rows) insert(in *insert, values []any) error {
 	for len(values) > 0 {
-		n := min(rowsMax, len(values)/width)
-		if _, err := r.Exec(insert+tuples(n, row)+conflict, values[:n*width]...); err != nil {
+		size := bits.Len(uint(min(rowsMax, len(values)/in.width))) - 1
+		n := in.width << size
+		if _, err := r.Exec(in.texts[size], values[:n]...); err != nil {
 			return err
 		}
-		values = values[n*width:]
+		values = values[n:]
 	}
 	return nil
 }
+
+// some is the placeholders of a list whose length is made a power of two, for the same reason; padded are its values,
+// after those that come first.
+func some(list []any) string { return tuples(padding(len(list)), "?") }
+
+func padded(list []any, first ...any) []any {
+	all := append(first, list...)
+	for range padding(len(list)) - len(list) {
+		all = append(all, list[len(list)-1]) // one that is named twice is found once
+	}
+	return all
+}
+
+// padding is the power of two that holds n.
+func padding(n int) int { return 1 << bits.Len(uint(n-1)) }
 
 // tuples is n times what, with commas between.
 func tuples(n int, what string) string {
@@ -154,20 +201,30 @@ func flag(is bool) int {
 
 // allFigures reads every SKU's figure.
 func (r rows) allFigures() ([]stock.Figure, error) {
-	found, err := r.Query(`SELECT s.sku, s.backorder, s.backorder_limit, s.revision,
-		COALESCE(SUM(l.on_hand - l.held - l.allocated), 0)
-		FROM skus s LEFT JOIN levels l ON l.shop = s.shop AND l.sku = s.sku
-		WHERE s.shop = ? GROUP BY s.sku, s.backorder, s.backorder_limit, s.revision`, r.shop)
+	found, err := r.Query(figureColumns+`skus s LEFT JOIN levels l ON l.shop = s.shop AND l.sku = s.sku WHERE s.shop = ?`+byFigure, r.shop)
 	if err != nil {
 		return nil, err
 	}
+	return scanFigures(found)
+}
+
+const (
+	figureColumns = `SELECT s.sku, s.backorder, s.backorder_limit, s.revision,
+		COALESCE(SUM(l.on_hand - l.held - l.allocated), 0), COALESCE(MAX(l.revision), 0) FROM `
+	byFigure = ` GROUP BY s.sku, s.backorder, s.backorder_limit, s.revision`
+)
+
+// scanFigures reads the rows of figureColumns and closes them.
+func scanFigures(found *sqlstore.Rows) ([]stock.Figure, error) {
 	defer found.Close()
 	var all []stock.Figure
 	for found.Next() {
 		var f stock.Figure
-		if err := found.Scan(&f.SKU, &f.Policy.Backorder, &f.Policy.Limit, &f.Revision, &f.Available); err != nil {
+		var ofLevels int64
+		if err := found.Scan(&f.SKU, &f.Policy.Backorder, &f.Policy.Limit, &f.Revision, &f.Available, &ofLevels); err != nil {
 			return nil, err
 		}
+		f.Revision = max(f.Revision, ofLevels)
 		all = append(all, f)
 	}
 	return all, found.Err()

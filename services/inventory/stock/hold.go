@@ -33,7 +33,45 @@ type Hold struct {
 }
 
 // Live tells whether the pieces are promised or gone to the customer.
-func (s State) Live() bool { return s == Held || s == Allocated || s == Shipped }
+func (s State) Live() bool { return s.promising() || s == Shipped }
+
+// promising tells whether pieces are still promised.
+func (s State) promising() bool { return s == Held || s == Allocated }
+
+// left is how many of its pieces the hold still promises.
+func (h *Hold) left(p Piece) int {
+	if !h.State.promising() {
+		return 0
+	}
+	return p.Quantity - p.Gone
+}
+
+// Had is how many of its pieces the hold has promised for good: all while it lives, else those that had gone before.
+func (h *Hold) Had(p Piece) int {
+	if h.State.Live() {
+		return p.Quantity
+	}
+	return p.Gone
+}
+
+// gone is how many of its pieces are shipped or given back; of a shipped hold that is all, whatever its pieces say.
+func (h *Hold) gone(p Piece) int {
+	if h.State == Shipped {
+		return p.Quantity
+	}
+	return p.Gone
+}
+
+// Left are the pieces that the hold still promises.
+func (h *Hold) Left() []Piece {
+	var left []Piece
+	for _, p := range h.Pieces {
+		if n := h.left(p); n > 0 {
+			left = append(left, Piece{SKU: p.SKU, Location: p.Location, Quantity: n, Backordered: min(n, p.Backordered)})
+		}
+	}
+	return left
+}
 
 // Again is the answer to a hold that was asked for before: what it got then, unless its run has been undone since.
 func (h Hold) Again() ([]Piece, error) {
@@ -65,48 +103,4 @@ func (h Hold) Undo() (Outcome, error) {
 	default:
 		return WasNothing, nil
 	}
-}
-
-// Confirm allocates what the order holds. The confirmation is a fact: lines that the order does not hold any more are
-// allocated too, in late, and owed where nothing is left.
-func (s *Shelf) Confirm(order string, holds []Hold, lines []Line) (allocated []Hold, late *Hold) {
-	if !Holding(holds, lines) {
-		late = &Hold{Order: order, Run: ConfirmedRun, State: Allocated}
-	}
-	for _, h := range holds {
-		if h.State == Held {
-			s.Allocate(h.Pieces)
-			h.State = Allocated
-			allocated = append(allocated, h)
-		}
-	}
-	if late != nil {
-		late.Pieces = s.Force(missing(holds, lines))
-	}
-	return allocated, late
-}
-
-// Holding tells whether the holds of an order have all of its lines: its confirmation then allocates them as they are.
-func Holding(holds []Hold, lines []Line) bool { return len(missing(holds, lines)) == 0 }
-
-// missing is what the lines ask for beyond what the holds have; nothing once a confirmation has seen to it.
-func missing(holds []Hold, lines []Line) []Line {
-	has := make(map[string]int, len(lines))
-	for _, h := range holds {
-		if h.Run == ConfirmedRun {
-			return nil
-		}
-		for _, p := range h.Pieces {
-			if h.State.Live() {
-				has[p.SKU] += p.Quantity
-			}
-		}
-	}
-	var rest []Line
-	for _, line := range Merge(lines) {
-		if n := line.Quantity - has[line.SKU]; n > 0 {
-			rest = append(rest, Line{line.SKU, n})
-		}
-	}
-	return rest
 }

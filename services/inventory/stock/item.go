@@ -23,9 +23,13 @@ const OnHandMax = 1_000_000_000
 type Item struct {
 	SKU      string
 	Policy   Policy
-	Revision int64 // grows by one with each change
+	Revision int64 // grows by one with each new figure
 	Levels   []Level
-	changed  bool
+	Listed   bool // the shop has heard of it: there is something to load
+	shelf    *Shelf
+	policed  bool // has another policy than what was loaded
+	grew     bool // has a level that was not loaded
+	touched  bool // has a new figure since the shelf last told its news
 }
 
 // Policy says whether a SKU may be sold beyond what is available.
@@ -40,7 +44,7 @@ type Level struct {
 	OnHand    int
 	Held      int  // promised to undecided orders
 	Allocated int  // promised to confirmed orders
-	Known     bool // something was received or counted here; a promise beyond stock does not make a level known
+	Known     bool // something was received, counted or shipped here; a promise beyond stock does not make a level known
 	changed   bool
 }
 
@@ -78,8 +82,27 @@ func (i *Item) Figure() Figure {
 	return Figure{SKU: i.SKU, Available: i.Available(), Policy: i.Policy, Revision: i.Revision}
 }
 
-// Changed reports whether the item has a new revision.
-func (i *Item) Changed() bool { return i.changed }
+// Policed reports whether the item has another policy than what was loaded.
+func (i *Item) Policed() bool { return i.policed }
+
+// Grew reports whether the item has a level that was not loaded; it is the last then, whatever its location's priority.
+func (i *Item) Grew() bool { return i.grew }
+
+// Clone is another item like this one, on no shelf.
+func (i *Item) Clone() *Item {
+	clone := *i
+	clone.Levels = slices.Clone(i.Levels)
+	clone.rest()
+	return &clone
+}
+
+// rest leaves the item as if it had just been loaded.
+func (i *Item) rest() {
+	i.shelf, i.policed, i.touched, i.grew = nil, false, false, false
+	for k := range i.Levels {
+		i.Levels[k].changed = false
+	}
+}
 
 // SetPolicy replaces the policy and reports whether it is another one.
 func (i *Item) SetPolicy(p Policy) bool {
@@ -87,6 +110,7 @@ func (i *Item) SetPolicy(p Policy) bool {
 		return false
 	}
 	i.Policy = p
+	i.policed = true
 	i.touch()
 	return true
 }
@@ -102,10 +126,12 @@ func (f Figure) Sellable() (pieces int, unbounded bool) {
 	return max(0, f.Available), false
 }
 
+// touch says that there is a new figure.
 func (i *Item) touch() {
-	if !i.changed {
-		i.changed = true
+	if !i.touched {
+		i.touched = true
 		i.Revision++
+		i.shelf.news = append(i.shelf.news, i)
 	}
 }
 
@@ -114,6 +140,7 @@ func (i *Item) level(location string) *Level {
 	at := slices.IndexFunc(i.Levels, func(l Level) bool { return l.Location == location })
 	if at < 0 {
 		i.Levels = append(i.Levels, Level{Location: location})
+		i.grew = true
 		at = len(i.Levels) - 1
 	}
 	return &i.Levels[at]

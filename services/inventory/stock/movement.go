@@ -20,7 +20,7 @@ const (
 
 // Movement is one line of the ledger; it never changes.
 type Movement struct {
-	ID       string
+	Number   int64 // its place in the ledger, from 1
 	SKU      string
 	Location string
 	Kind     Kind
@@ -29,6 +29,7 @@ type Movement struct {
 	Reason   string
 	Actor    string
 	At       time.Time
+	Order    string // the order behind it, if any
 }
 
 // Quantity is the movement as people write it: pieces received, written off or shipped are positive.
@@ -47,6 +48,9 @@ func (k Kind) sign() int {
 // Signed tells whether a quantity of this kind may be below zero.
 func (k Kind) Signed() bool { return k == Adjusted }
 
+// Valid tells whether there is such a kind.
+func (k Kind) Valid() bool { return k.Recordable() || k == Dispatched || k == Returned }
+
 // Recordable tells whether staff may write this kind.
 func (k Kind) Recordable() bool { return k == Received || k == Adjusted || k == WrittenOff }
 
@@ -55,7 +59,7 @@ func (k Kind) Recordable() bool { return k == Received || k == Adjusted || k == 
 func (s *Shelf) Move(sku, location string, delta int) (short int, err error) {
 	item := s.Item(sku)
 	level := item.level(location)
-	if level.OnHand+delta < 0 {
+	if delta < 0 && level.OnHand+delta < 0 {
 		return 0, problem.Newf(problem.Conflict, "below_zero",
 			"%s at %s has %d on hand and cannot lose %d", sku, location, level.OnHand, -delta)
 	}

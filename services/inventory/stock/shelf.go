@@ -19,12 +19,15 @@ type Piece struct {
 	Location    string
 	Quantity    int
 	Backordered int // of these, pieces beyond what was available
+	Gone        int // of these, pieces that were shipped or given back since; those beyond what was available go last
 }
 
-// Shelf is the SKUs that one command is about, loaded together. Its verbs change them in place, all or nothing.
+// Shelf is the SKUs that one command, or a batch of facts, is about, loaded together. A verb of a command changes them in
+// place, all or nothing.
 type Shelf struct {
 	items map[string]*Item
 	order []*Item
+	news  []*Item
 }
 
 // NewShelf has room for n SKUs.
@@ -37,8 +40,16 @@ func (s *Shelf) Item(sku string) *Item {
 	if item, ok := s.items[sku]; ok {
 		return item
 	}
-	item := &Item{SKU: sku}
-	s.items[sku] = item
+	return s.Put(&Item{SKU: sku})
+}
+
+// Has tells whether a SKU was named before.
+func (s *Shelf) Has(sku string) bool { return s.items[sku] != nil }
+
+// Put adds an item that is not there yet.
+func (s *Shelf) Put(item *Item) *Item {
+	item.shelf = s
+	s.items[item.SKU] = item
 	s.order = append(s.order, item)
 	return item
 }
@@ -46,14 +57,22 @@ func (s *Shelf) Item(sku string) *Item {
 // Items are the SKUs in the order in which they were first named.
 func (s *Shelf) Items() []*Item { return s.order }
 
-// Figures are the new figures of the SKUs that changed.
-func (s *Shelf) Figures() []Figure {
-	figures := make([]Figure, 0, len(s.order))
+// Clear takes all items off the shelf, which is of no more use: each is as if it had just been loaded.
+func (s *Shelf) Clear() {
 	for _, item := range s.order {
-		if item.changed {
-			figures = append(figures, item.Figure())
-		}
+		item.rest()
 	}
+	*s = Shelf{}
+}
+
+// News are the new figures of the SKUs that got one since News was last asked.
+func (s *Shelf) News() []Figure {
+	figures := make([]Figure, len(s.news))
+	for i, item := range s.news {
+		figures[i] = item.Figure()
+		item.touched = false
+	}
+	s.news = s.news[:0]
 	return figures
 }
 
@@ -80,49 +99,31 @@ func (s *Shelf) Hold(lines []Line) ([]Piece, error) {
 	}
 	pieces := make([]Piece, 0, len(lines))
 	for _, line := range lines {
-		pieces = s.Item(line.SKU).promise(pieces, line.Quantity, (*Level).hold)
+		pieces = s.Item(line.SKU).promise(pieces, line.Quantity, Held)
 	}
 	return pieces, nil
 }
 
-// Force allocates lines whether or not there is stock: their order is confirmed, which is a fact. What is missing is owed.
-func (s *Shelf) Force(lines []Line) []Piece {
-	var pieces []Piece
-	for _, line := range Merge(lines) {
-		pieces = s.Item(line.SKU).promise(pieces, line.Quantity, (*Level).allocate)
+// Release ends a hold: what it still promises is given back.
+func (s *Shelf) Release(h *Hold) {
+	for _, p := range h.Pieces {
+		if left := h.left(p); left > 0 {
+			item := s.Item(p.SKU)
+			item.level(p.Location).promise(h.State, -left)
+			item.touch()
+		}
 	}
-	return pieces
+	h.State = Released
 }
 
-// Allocate turns held pieces into allocated ones. What can be sold stays the same, so the SKU has no new figure.
-func (s *Shelf) Allocate(pieces []Piece) {
-	for _, p := range pieces {
-		level := s.Item(p.SKU).level(p.Location)
-		level.hold(-p.Quantity)
-		level.allocate(p.Quantity)
+// promise counts n pieces more as promised in that state, Held or Allocated.
+func (l *Level) promise(state State, n int) {
+	if state == Held {
+		l.Held += n
+	} else {
+		l.Allocated += n
 	}
-}
-
-// Release gives pieces back that were promised in that state, Held or Allocated.
-func (s *Shelf) Release(state State, pieces []Piece) {
-	for _, p := range pieces {
-		s.change(p, func(l *Level) {
-			if state == Allocated {
-				l.allocate(-p.Quantity)
-			} else {
-				l.hold(-p.Quantity)
-			}
-		})
-	}
-}
-
-func (l *Level) hold(n int)     { l.Held += n; l.changed = true }
-func (l *Level) allocate(n int) { l.Allocated += n; l.changed = true }
-
-func (s *Shelf) change(p Piece, by func(*Level)) {
-	item := s.Item(p.SKU)
-	by(item.level(p.Location))
-	item.touch()
+	l.changed = true
 }
 
 // short is the refusal that names every line which cannot be held, nil if all can.
@@ -152,14 +153,14 @@ func only(left int) string {
 }
 
 // promise takes n pieces from the locations in their order; what none of them has is owed by the first.
-func (i *Item) promise(pieces []Piece, n int, take func(*Level, int)) []Piece {
+func (i *Item) promise(pieces []Piece, n int, state State) []Piece {
 	from := len(pieces)
 	here := min(n, max(0, i.Available()))
 	owed := n - here
 	for k := range i.Levels {
 		level := &i.Levels[k]
 		if got := min(here, level.Available()); got > 0 {
-			take(level, got)
+			level.promise(state, got)
 			pieces = append(pieces, Piece{SKU: i.SKU, Location: level.Location, Quantity: got})
 			here -= got
 		}
@@ -168,13 +169,13 @@ func (i *Item) promise(pieces []Piece, n int, take func(*Level, int)) []Piece {
 	if owed == 0 {
 		return pieces
 	}
-	return i.owe(pieces, from, owed, take)
+	return i.owe(pieces, from, owed, state)
 }
 
 // owe promises pieces that are nowhere; pieces[from:] are those that this line has already got.
-func (i *Item) owe(pieces []Piece, from, n int, take func(*Level, int)) []Piece {
+func (i *Item) owe(pieces []Piece, from, n int, state State) []Piece {
 	location := i.first()
-	take(i.level(location), n)
+	i.level(location).promise(state, n)
 	k := slices.IndexFunc(pieces[from:], func(p Piece) bool { return p.Location == location })
 	if k < 0 {
 		return append(pieces, Piece{SKU: i.SKU, Location: location, Quantity: n, Backordered: n})

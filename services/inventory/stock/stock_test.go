@@ -3,7 +3,6 @@ package stock_test
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,8 +15,7 @@ import (
 func shelf(items ...stock.Item) *stock.Shelf {
 	s := stock.NewShelf(len(items))
 	for _, item := range items {
-		item.Levels = slices.Clone(item.Levels)
-		*s.Item(item.SKU) = item
+		s.Put(item.Clone())
 	}
 	return s
 }
@@ -39,14 +37,14 @@ var holds = []struct {
 		"takes from the first location that has it",
 		stock.Item{SKU: "A", Levels: twoShelves},
 		[]stock.Line{{"A", 2}},
-		[]stock.Piece{{"A", "near", 2, 0}},
+		[]stock.Piece{{"A", "near", 2, 0, 0}},
 		"",
 	},
 	{
 		"goes on to the next location",
 		stock.Item{SKU: "A", Levels: twoShelves},
 		[]stock.Line{{"A", 7}},
-		[]stock.Piece{{"A", "near", 3, 0}, {"A", "far", 4, 0}},
+		[]stock.Piece{{"A", "near", 3, 0, 0}, {"A", "far", 4, 0, 0}},
 		"",
 	},
 	{
@@ -69,14 +67,14 @@ var holds = []struct {
 		"owes a backorder at the first location",
 		stock.Item{SKU: "A", Policy: stock.Policy{Backorder: true}, Levels: twoShelves},
 		[]stock.Line{{"A", 10}},
-		[]stock.Piece{{"A", "near", 5, 2}, {"A", "far", 5, 0}},
+		[]stock.Piece{{"A", "near", 5, 2, 0}, {"A", "far", 5, 0, 0}},
 		"",
 	},
 	{
 		"owes a backorder of what was never here at the main location",
 		stock.Item{SKU: "A", Policy: stock.Policy{Backorder: true}},
 		[]stock.Line{{"A", 2}},
-		[]stock.Piece{{"A", stock.Main, 2, 2}},
+		[]stock.Piece{{"A", stock.Main, 2, 2, 0}},
 		"",
 	},
 	{
@@ -102,7 +100,7 @@ func TestHold(t *testing.T) {
 			if refusal == nil || refusal.Code != "sold_out" || refusal.Violations[0].Message != c.left {
 				t.Errorf("refused with %v, want %q", err, c.left)
 			}
-			if len(s.Figures()) > 0 {
+			if len(s.News()) > 0 {
 				t.Error("a refusal changed the shelf")
 			}
 		})
@@ -125,7 +123,7 @@ func TestHoldNamesEveryShortLine(t *testing.T) {
 }
 
 func TestConfirm(t *testing.T) {
-	held := stock.Hold{Order: "o", Run: "o", State: stock.Held, Pieces: []stock.Piece{{"A", "main", 2, 0}}}
+	held := stock.Hold{Order: "o", Run: "o", State: stock.Held, Pieces: []stock.Piece{{"A", "main", 2, 0, 0}}}
 	released := held
 	released.State = stock.Released
 	lines := []stock.Line{{"A", 2}}
@@ -141,21 +139,21 @@ func TestConfirm(t *testing.T) {
 			"allocates anew what was released",
 			stock.Level{OnHand: 5},
 			[]stock.Hold{released},
-			[]stock.Piece{{"A", "main", 2, 0}},
+			[]stock.Piece{{"A", "main", 2, 0, 0}},
 			stock.Level{OnHand: 5, Allocated: 2},
 		},
 		{
 			"owes what was released and sold since",
 			stock.Level{OnHand: 5, Held: 4},
 			[]stock.Hold{released},
-			[]stock.Piece{{"A", "main", 2, 1}},
+			[]stock.Piece{{"A", "main", 2, 1, 0}},
 			stock.Level{OnHand: 5, Held: 4, Allocated: 2},
 		},
 		{
 			"allocates an order of which it never heard",
 			stock.Level{OnHand: 1},
 			nil,
-			[]stock.Piece{{"A", "main", 2, 1}},
+			[]stock.Piece{{"A", "main", 2, 1, 0}},
 			stock.Level{OnHand: 1, Allocated: 2},
 		},
 		{
@@ -170,7 +168,8 @@ func TestConfirm(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			c.level.Location, c.after.Location = "main", "main"
 			s := shelf(stock.Item{SKU: "A", Levels: []stock.Level{c.level}})
-			_, late := s.Confirm("o", c.holds, lines)
+			o := &stock.Order{ID: "o", Holds: c.holds}
+			late := s.Confirm(o, o.Missing(lines))
 			var pieces []stock.Piece
 			if late != nil {
 				pieces = late.Pieces
@@ -205,6 +204,13 @@ func TestMovementsBelowZeroAreRefusedAndPromisesTakenAwayAreCounted(t *testing.T
 	}
 }
 
+func TestWhatIsBelowZeroMayBeReceived(t *testing.T) {
+	s := shelf(stock.Item{SKU: "A", Levels: []stock.Level{{Location: "main", OnHand: -5}}}) // more was shipped than the books had
+	if _, err := s.Move("A", "main", 3); err != nil || s.Item("A").Available() != -2 {
+		t.Errorf("receiving 3: %v, %d available", err, s.Item("A").Available())
+	}
+}
+
 func TestCountSetsWhatWasCounted(t *testing.T) {
 	s := shelf()
 	count := stock.Count{SKU: "A", Location: "main", OnHand: 7}
@@ -227,14 +233,17 @@ func TestCountSetsWhatWasCounted(t *testing.T) {
 type market struct {
 	shelf  *stock.Shelf
 	onHand map[string]int
-	owed   map[string]int // backordered in live holds, and short by movements, for ever
-	holds  []stock.Hold
+	owed   map[string]int // short by movements, for ever
+	orders []*stock.Order
 }
 
 func TestTrafficKeepsTheWordsOfStock(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &market{shelf: newMarketShelf(t), onHand: map[string]int{}, owed: map[string]int{}}
-		t.Repeat(map[string]func(*rapid.T){"": m.check, "move": m.move, "hold": m.hold, "release": m.release, "confirm": m.confirm})
+		t.Repeat(map[string]func(*rapid.T){
+			"": m.check, "move": m.move, "hold": m.hold, "release": m.release, "confirm": m.confirm,
+			"ship": m.ship, "give up": m.giveUp, "take back": m.takeBack,
+		})
 	})
 }
 
@@ -259,10 +268,14 @@ func (m *market) move(t *rapid.T) {
 	}
 }
 
-func (m *market) hold(t *rapid.T) {
-	lines := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) stock.Line {
+func drawLines(t *rapid.T) []stock.Line {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) stock.Line {
 		return stock.Line{SKU: sku.Draw(t, "sku"), Quantity: rapid.IntRange(1, 6).Draw(t, "quantity")}
 	}), 1, 4).Draw(t, "lines")
+}
+
+func (m *market) hold(t *rapid.T) {
+	lines := drawLines(t)
 	before := m.figures()
 	pieces, err := m.shelf.Hold(lines)
 	if err != nil {
@@ -271,7 +284,8 @@ func (m *market) hold(t *rapid.T) {
 		}
 		return
 	}
-	m.holds = append(m.holds, stock.Hold{Order: fmt.Sprint(len(m.holds)), State: stock.Held, Pieces: pieces})
+	order := fmt.Sprint(len(m.orders))
+	m.orders = append(m.orders, &stock.Order{ID: order, Holds: []stock.Hold{{Order: order, Run: order, State: stock.Held, Pieces: pieces}}})
 	for _, line := range stock.Merge(lines) {
 		f := before[line.SKU]
 		if left, unbounded := f.Sellable(); !unbounded && line.Quantity > left {
@@ -280,34 +294,61 @@ func (m *market) hold(t *rapid.T) {
 	}
 }
 
-func (m *market) pick(t *rapid.T) *stock.Hold {
-	if len(m.holds) == 0 {
+func (m *market) pick(t *rapid.T) *stock.Order {
+	if len(m.orders) == 0 {
 		t.Skip("nothing is held")
 	}
-	return &m.holds[rapid.IntRange(0, len(m.holds)-1).Draw(t, "hold")]
+	return m.orders[rapid.IntRange(0, len(m.orders)-1).Draw(t, "order")]
 }
 
 func (m *market) release(t *rapid.T) {
-	h := m.pick(t)
+	h := &m.pick(t).Holds[0]
 	if outcome, err := h.Undo(); err != nil || outcome != stock.WasReleased {
 		return
 	}
-	m.shelf.Release(h.State, h.Pieces)
-	h.State = stock.Released
+	m.shelf.Release(h)
 }
 
 func (m *market) confirm(t *rapid.T) {
-	h := m.pick(t)
+	o := m.pick(t)
 	var lines []stock.Line
-	for _, p := range h.Pieces {
+	for _, p := range o.Holds[0].Pieces {
 		lines = append(lines, stock.Line{SKU: p.SKU, Quantity: p.Quantity})
 	}
-	allocated, late := m.shelf.Confirm(h.Order, []stock.Hold{*h}, lines)
-	if len(allocated) > 0 {
-		h.State = stock.Allocated
+	m.shelf.Confirm(o, o.Missing(lines))
+}
+
+func (m *market) ship(t *rapid.T) {
+	o := m.pick(t)
+	for _, p := range m.shelf.Ship(o, drawLines(t)) {
+		m.onHand[p.SKU] -= p.Quantity
+		m.owed[p.SKU] += p.Short
+		record(o, p)
 	}
-	if late != nil {
-		m.holds = append(m.holds, *late)
+}
+
+// record is what the ledger does for an order.
+func record(o *stock.Order, p stock.Parcel) {
+	for i := range o.Moved {
+		if m := &o.Moved[i]; m.SKU == p.SKU && m.Location == p.Location {
+			m.Shipped += p.Quantity
+			return
+		}
+	}
+	o.Moved = append(o.Moved, stock.Moved{SKU: p.SKU, Location: p.Location, Shipped: p.Quantity})
+}
+
+func (m *market) giveUp(t *rapid.T) { m.shelf.GiveUp(m.pick(t), drawLines(t)) }
+
+func (m *market) takeBack(t *rapid.T) {
+	var back []stock.Back
+	for _, line := range drawLines(t) {
+		back = append(back, stock.Back{Line: line, WriteOff: rapid.Bool().Draw(t, "write off")})
+	}
+	for _, p := range m.shelf.TakeBack(m.pick(t), back) {
+		if !p.WriteOff {
+			m.onHand[p.SKU] += p.Quantity
+		}
 	}
 }
 
@@ -347,11 +388,14 @@ func (m *market) check(t *rapid.T) {
 func quantity(p stock.Piece) int    { return p.Quantity }
 func backordered(p stock.Piece) int { return p.Backordered }
 
+// sum adds up what orders are still promised in that state.
 func (m *market) sum(sku string, state stock.State, of func(stock.Piece) int) (n int) {
-	for _, h := range m.holds {
-		for _, p := range h.Pieces {
-			if h.State == state && p.SKU == sku {
-				n += of(p)
+	for _, o := range m.orders {
+		for i := range o.Holds {
+			for _, p := range o.Holds[i].Left() {
+				if o.Holds[i].State == state && p.SKU == sku {
+					n += of(p)
+				}
 			}
 		}
 	}
@@ -367,5 +411,5 @@ func ExampleShelf_Hold() {
 	fmt.Println(pieces, s.Item("85123A").Available())
 	// Output:
 	// sold_out: not enough stock: 85123A: only 2 left
-	// [{85123A main 2 0}] 0
+	// [{85123A main 2 0 0}] 0
 }

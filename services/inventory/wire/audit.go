@@ -20,14 +20,26 @@ func (s *Server) ListHolds(ctx context.Context, req *inventoryv1.ListHoldsReques
 	holds := make([]*inventoryv1.OrderHold, len(page))
 	for i, h := range page {
 		holds[i] = &inventoryv1.OrderHold{
-			OrderId: h.Order, State: string(h.State), Lines: heldLines(h.Pieces),
+			OrderId: h.Order, State: string(h.State), Lines: heldLines(h.Left()),
 			HeldAt: timestamppb.New(h.At), Deadline: timestamppb.New(h.Deadline),
+			Shipped: piecesBySKU(h.Shipped), Returned: piecesBySKU(h.Returned),
 		}
 	}
 	return &inventoryv1.ListHoldsResponse{Holds: holds, NextPageToken: next}, nil
 }
 
-// Findings checks the room's own rows and tells how far its consumer has come.
+func piecesBySKU(pieces map[string]int) map[string]int32 {
+	if len(pieces) == 0 {
+		return nil
+	}
+	by := make(map[string]int32, len(pieces))
+	for sku, n := range pieces {
+		by[sku] = clamp(n)
+	}
+	return by
+}
+
+// Findings checks the room's own rows and tells how far its consumers have come.
 func (s *Server) Findings(ctx context.Context, _ *typev1.FindingsRequest) (*typev1.FindingsResponse, error) {
 	report, err := s.Stock.Findings(ctx)
 	if err != nil {
@@ -46,9 +58,9 @@ func (s *Server) Findings(ctx context.Context, _ *typev1.FindingsRequest) (*type
 	return answer, nil
 }
 
-// consumers is where the consumer of orders stands.
+// consumers is where the consumers stand.
 func (s *Server) consumers(ctx context.Context) ([]*typev1.ConsumerPosition, error) {
-	standings, err := s.Bus.Standings(ctx, FollowsOrders)
+	standings, err := s.Bus.Standings(ctx, FollowsOrders, FollowsShipping)
 	if err != nil {
 		return nil, err
 	}

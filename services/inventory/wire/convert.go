@@ -2,10 +2,13 @@ package wire
 
 import (
 	"math"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	inventoryv1 "github.com/seed-21071466/souk/gen/souk/inventory/v1"
+	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/services/inventory/app"
 	"github.com/seed-21071466/souk/services/inventory/stock"
 )
 
@@ -33,11 +36,32 @@ func movements(list []stock.Movement) []*inventoryv1.Movement {
 	messages := make([]*inventoryv1.Movement, len(list))
 	for i, m := range list {
 		messages[i] = &inventoryv1.Movement{
-			Id: m.ID, Sku: m.SKU, LocationId: m.Location, Kind: string(m.Kind), Quantity: clamp(m.Quantity()),
-			Reason: m.Reason, At: timestamppb.New(m.At), Actor: m.Actor,
+			Id: app.MovementID(m.Number), Sku: m.SKU, LocationId: m.Location, Kind: string(m.Kind), Quantity: clamp(m.Quantity()),
+			Reason: m.Reason, At: timestamppb.New(m.At), Actor: m.Actor, OrderId: m.Order,
 		}
 	}
 	return messages
+}
+
+// day is the beginning of a day in UTC; none when text is empty.
+func day(field, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	begins, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return time.Time{}, problem.Field(field, "invalid", "must be a day, such as 2011-07-31")
+	}
+	return begins, nil
+}
+
+// promisedLines reads the lines of a hold or a release.
+func promisedLines(list []*inventoryv1.HoldLine) []stock.Line {
+	lines := make([]stock.Line, len(list))
+	for i, line := range list {
+		lines[i] = stock.Line{SKU: line.GetSku(), Quantity: int(line.GetQuantity())}
+	}
+	return lines
 }
 
 func heldLines(pieces []stock.Piece) []*inventoryv1.HeldLine {

@@ -51,10 +51,7 @@ func (s *Server) meta(ctx context.Context) eventlog.Meta {
 
 // Hold takes all lines of an order off what is available.
 func (s *Server) Hold(ctx context.Context, req *inventoryv1.HoldRequest) (*inventoryv1.HoldResponse, error) {
-	command := app.HoldCommand{Order: req.OrderId, Run: req.RunId, Lines: make([]stock.Line, len(req.Lines))}
-	for i, line := range req.Lines {
-		command.Lines[i] = stock.Line{SKU: line.GetSku(), Quantity: int(line.GetQuantity())}
-	}
+	command := app.HoldCommand{Order: req.OrderId, Run: req.RunId, Lines: promisedLines(req.Lines)}
 	if req.Deadline != nil {
 		if !req.Deadline.IsValid() {
 			return nil, problem.Field("deadline", "invalid", "must be a time")
@@ -71,6 +68,17 @@ func (s *Server) Hold(ctx context.Context, req *inventoryv1.HoldRequest) (*inven
 // Release ends an order's hold.
 func (s *Server) Release(ctx context.Context, req *inventoryv1.ReleaseRequest) (*inventoryv1.ReleaseResponse, error) {
 	outcome, err := s.Stock.Release(ctx, req.OrderId, req.RunId, s.meta(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryv1.ReleaseResponse{Outcome: string(outcome)}, nil
+}
+
+// ReleaseLines gives named pieces of an order back.
+func (s *Server) ReleaseLines(ctx context.Context, req *inventoryv1.ReleaseLinesRequest) (*inventoryv1.ReleaseResponse, error) {
+	outcome, err := s.Stock.ReleaseLines(ctx, app.ReleaseCommand{
+		Order: req.OrderId, ID: req.ReleaseId, Lines: promisedLines(req.Lines),
+	}, s.meta(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -137,11 +145,29 @@ func (s *Server) GetStock(ctx context.Context, req *inventoryv1.GetStockRequest)
 
 // ListMovements lists the ledger of one SKU, newest first.
 func (s *Server) ListMovements(ctx context.Context, req *inventoryv1.ListMovementsRequest) (*inventoryv1.ListMovementsResponse, error) {
-	page, next, err := s.Stock.Movements(ctx, req.Sku, int(req.PageSize), req.PageToken)
+	query, err := movementQuery(req)
 	if err != nil {
 		return nil, err
 	}
-	return &inventoryv1.ListMovementsResponse{Movements: movements(page), NextPageToken: next}, nil
+	page, next, err := s.Stock.Movements(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryv1.ListMovementsResponse{Movements: movements(page), NextPageToken: app.MovementID(next)}, nil
+}
+
+func movementQuery(req *inventoryv1.ListMovementsRequest) (q app.MovementQuery, err error) {
+	q = app.MovementQuery{SKU: req.Sku, Kind: stock.Kind(req.Kind), Order: req.OrderId, Size: int(req.PageSize)}
+	if q.Before, err = app.MovementNumber(req.PageToken); err != nil {
+		return q, err
+	}
+	if q.Since, err = day("since", req.Since); err != nil {
+		return q, err
+	}
+	if q.Until, err = day("until", req.Until); err == nil && !q.Until.IsZero() {
+		q.Until = q.Until.AddDate(0, 0, 1) // the day itself is included
+	}
+	return q, err
 }
 
 // PutPolicy says whether a SKU may be sold beyond what is available.
