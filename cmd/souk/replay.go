@@ -22,7 +22,7 @@ type replayCmd struct {
 
 	File        string        `arg:"" help:"Invoice lines in the form of UCI's Online Retail, CSV or CSV.zst." type:"existingfile"`
 	Channel     string        `help:"The sales channel that sells." default:"web"`
-	Concurrency int           `help:"Invoices on their way at once, 1 to 256." default:"16"`
+	Concurrency int           `help:"Invoices on their way at once, 1 to 256." default:"32"`
 	Speed       float64       `help:"So many times faster than recorded; 0 is as fast as it goes." default:"0"`
 	State       string        `help:"The journal from which a killed replay goes on; FILE's name with .replay.jsonl, in this folder, when not given." type:"path" placeholder:"PATH"`
 	Quarantine  string        `help:"Where quarantined lines go in the end; FILE's name with .quarantined.jsonl, in this folder, when not given." type:"path" placeholder:"PATH"`

@@ -11,15 +11,15 @@ import (
 
 func TestAKilledReplayBalancesItsBooks(t *testing.T) {
 	for name, file := range map[string]func(*testing.T) string{
-		"invented, full of dirt": func(t *testing.T) string { return invent(t, 1, 240) },
-		"the first real days":    func(t *testing.T) string { return sample(t, 2500) },
+		"invented, full of dirt": func(t *testing.T) string { return invent(t, 1, 160) },
+		"the first real days":    func(t *testing.T) string { return sample(t, 1500) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, file(t), "--concurrency", "8")
 			r.replay(t)
 			dice := rand.New(rand.NewPCG(2, 3))
 			for kill := range 4 {
-				r.await(r.done.read() + 100 + dice.IntN(200))
+				r.await(r.done.read() + 60 + dice.IntN(150))
 				if kill%2 == 1 {
 					r.killReplay()
 				}

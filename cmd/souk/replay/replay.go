@@ -26,7 +26,7 @@ import (
 
 // Defaults and bounds.
 const (
-	Concurrency    = 16 // invoices on their way at once
+	Concurrency    = 32 // invoices on their way at once
 	ConcurrencyMax = 256
 	Patience       = 2 * time.Minute // for a shop that does not answer
 	SettleMax      = time.Minute     // for the last captures and refunds
