@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // the shop's zone must be known on a machine without zones
 
 	"github.com/alecthomas/kong"
 

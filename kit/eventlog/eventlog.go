@@ -165,6 +165,33 @@ func (l *Log) After(ctx context.Context, position int64, limit int) (events []Re
 	return events, nil
 }
 
+// Begin is where a stream begins in the log.
+type Begin struct {
+	Position int64
+	Stream   string
+}
+
+// Begun lists the streams that begin after a position, in the order of their beginning, at most limit (1 to LimitMax).
+// It reads no event's data.
+func (l *Log) Begun(tx sqlstore.Tx, position int64, limit int) (begun []Begin, err error) {
+	if limit < 1 || limit > LimitMax {
+		return nil, fmt.Errorf("a limit of %d is not within 1 and %d", limit, LimitMax)
+	}
+	rows, err := tx.Query(`SELECT position, stream FROM events WHERE position > ? AND prev = 0 ORDER BY position LIMIT ?`, position, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list streams begun after %d: %w", position, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var b Begin
+		if err := rows.Scan(&b.Position, &b.Stream); err != nil {
+			return nil, err
+		}
+		begun = append(begun, b)
+	}
+	return begun, rows.Err()
+}
+
 // Head is the last durable position, 0 for an empty log.
 func (l *Log) Head() int64 { return l.head.now() }
 

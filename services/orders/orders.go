@@ -33,6 +33,7 @@ import (
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/orders/app"
+	"github.com/seed-21071466/souk/services/orders/order"
 	"github.com/seed-21071466/souk/services/orders/view"
 	"github.com/seed-21071466/souk/services/orders/wire"
 )
@@ -41,6 +42,7 @@ import (
 type Config struct {
 	CheckoutWait time.Duration `name:"checkout_wait" default:"9s" help:"How long a checkout waits for its decision before it answers 202."`
 	Deadline     time.Duration `name:"deadline" default:"15m" help:"How long an order may stay undecided before it is rejected."`
+	Zone         string        `name:"zone" default:"UTC" help:"The shop's time zone, which decides the days of views: Europe/London."`
 }
 
 // gather is how long a fact of another room may wait for others; the runs do not depend on it, they ask themselves.
@@ -84,7 +86,14 @@ func (r *orders) connect(ctx context.Context, env *room.Env, c Config) error {
 	if err != nil {
 		return err
 	}
-	source := view.Source{Store: r.store, Log: log, Shop: env.Shop}
+	zone, err := time.LoadLocation(c.Zone)
+	if err != nil {
+		return fmt.Errorf("setting orders.zone: %q is no time zone such as Europe/London: %w", c.Zone, err)
+	}
+	source := view.Source{
+		Store: r.store, Log: log, Shop: env.Shop, Zone: zone,
+		Recent: func(orderID string) (order.Order, bool) { return r.app.Recent(orderID) },
+	}
 	r.rows, err = projection.New(ctx, r.store, log, source.Projection(), projection.Options{Clock: env.Clock, Log: env.Log, Registerer: env.Registerer})
 	if err != nil {
 		return err

@@ -38,6 +38,7 @@ func Run(t *testing.T, newPath func(t *testing.T) string, open Open) {
 		{"the head moves before the caller hears, and wakes all who wait", (*suite).wait},
 		{"a wait ends with its context", (*suite).waitEnds},
 		{"a reopened log reads its head and goes on", (*suite).reopen},
+		{"streams are listed in the order in which they began, page by page", (*suite).begun},
 		{"readings are pages of at most the limit, and the limit is bounded", (*suite).pages},
 	}
 	for _, c := range cases {
@@ -326,6 +327,41 @@ func (s *suite) reopen() {
 	if all := s.all(); len(all) != 4 || all[3].Position != 4 {
 		s.Errorf("read %v", all)
 	}
+}
+
+// begun lists streams that were mixed with each other.
+func (s *suite) begun() {
+	var want []eventlog.Begin
+	for i := range 20 {
+		stream := fmt.Sprint("s", i%7)
+		if _, err := s.append(stream, eventlog.Any, event("A"), event("B")); err != nil {
+			s.Fatal(err)
+		}
+		if i < 7 {
+			want = append(want, eventlog.Begin{Position: int64(2*i) + 1, Stream: stream})
+		}
+	}
+	var got []eventlog.Begin
+	for after := int64(0); ; {
+		var page []eventlog.Begin
+		s.must(s.store.View(s.Context(), func(tx sqlstore.Tx) (err error) {
+			page, err = s.log.Begun(tx, after, 3)
+			return err
+		}))
+		if len(page) == 0 {
+			break
+		}
+		got, after = append(got, page...), page[len(page)-1].Position
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.Error(diff)
+	}
+	s.must(s.store.View(s.Context(), func(tx sqlstore.Tx) error {
+		if _, err := s.log.Begun(tx, 0, 0); err == nil {
+			s.Error("a limit of nothing was taken")
+		}
+		return nil
+	}))
 }
 
 func (s *suite) pages() {

@@ -82,43 +82,27 @@ type Fact struct {
 }
 
 // Facts reads a page of facts, oldest first, of the orders placed after a position of
-// the log; next is 0 at the end.
+// the log, from one snapshot; next is 0 at the end.
 func (a *App) Facts(ctx context.Context, after int64, limit int) (facts []Fact, next int64, err error) {
-	for {
-		page, err := a.Log.After(ctx, after, factsScan)
-		if err != nil || len(page) == 0 {
-			return facts, 0, err
-		}
-		if after, facts, err = a.factsOf(ctx, page, facts, limit); err != nil || len(facts) == limit {
-			return facts, after, err
-		}
-	}
-}
-
-// factsScan is how many records of the log are read at once.
-const factsScan = 500
-
-// factsOf adds, from one snapshot, the facts of the orders that these records begin; it
-// gives the position to go on after.
-func (a *App) factsOf(ctx context.Context, page []eventlog.Recorded, facts []Fact, limit int) (after int64, all []Fact, err error) {
 	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
-		all = facts
-		for _, r := range page {
-			after = r.Position
-			if r.Type != placedName {
-				continue
-			}
-			fact, err := a.fact(tx, r.Stream)
+		begun, err := a.Log.Begun(tx, after, limit)
+		if err != nil {
+			return err
+		}
+		facts = make([]Fact, 0, len(begun))
+		for _, b := range begun {
+			fact, err := a.fact(tx, b.Stream)
 			if err != nil {
 				return err
 			}
-			if all = append(all, fact); len(all) == limit {
-				return nil
-			}
+			facts, next = append(facts, fact), b.Position
 		}
 		return nil
 	})
-	return after, all, err
+	if len(facts) < limit {
+		next = 0
+	}
+	return facts, next, err
 }
 
 // Fact reads what an order says of itself and of its run, in one snapshot.

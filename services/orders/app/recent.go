@@ -53,6 +53,12 @@ func (r *recent) put(o order.Order, placed eventlog.Meta) {
 	}
 }
 
+// Recent gives an order as this process has left it, when it has a short while ago.
+func (a *App) Recent(orderID string) (order.Order, bool) {
+	k, ok := a.recent.get(orderID)
+	return k.order, ok
+}
+
 // get gives an order as it was put last.
 func (r *recent) get(orderID string) (known, bool) {
 	r.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	ordersv1 "github.com/seed-21071466/souk/gen/souk/orders/v1"
 	paymentsv1 "github.com/seed-21071466/souk/gen/souk/payments/v1"
@@ -25,7 +26,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 func gbp(amount string) *typev1.Money { return &typev1.Money{Currency: "GBP", Amount: amount} }
 
 func TestWhatIsSaidInPublic(t *testing.T) {
-	items := []order.Item{{SKU: "85123A", Quantity: 2}}
+	items := []order.Item{{Line: 1, SKU: "85123A", Quantity: 2}}
 	for _, c := range []struct {
 		name  string
 		event order.Event
@@ -36,14 +37,37 @@ func TestWhatIsSaidInPublic(t *testing.T) {
 			Lines: []order.Line{{SKU: "85123A", Quantity: 2}}, Totals: order.Totals{Total: 905},
 		}, &ordersv1.OrderPlaced{
 			OrderId: "ord_1", CartId: "crt_1", SubjectId: "sub_1", Channel: "web", Total: gbp("9.05"),
-			Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2}},
+			Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}},
 		}},
 		{"OrderConfirmed", order.ConfirmedEvent{
-			At: noon, CartID: "crt_1", SubjectID: "sub_1", AddressID: "adr_1", Channel: "web", Currency: "GBP", Total: 905, Items: items,
+			At: noon, CartID: "crt_1", SubjectID: "sub_1", AddressID: "adr_1", Channel: "web", Currency: "GBP", Total: 905, Items: items, SoldAt: noon,
 		}, &ordersv1.OrderConfirmed{
 			OrderId: "ord_1", CartId: "crt_1", SubjectId: "sub_1", AddressId: "adr_1", Channel: "web", Total: gbp("9.05"),
-			Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2}},
+			Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}}, SoldAt: timestamppb.New(noon),
 		}},
+		{
+			"OrderCanceled",
+			order.CanceledEvent{CartID: "crt_1", SubjectID: "sub_1", Items: items, Whole: true, At: noon},
+			&ordersv1.OrderCanceled{OrderId: "ord_1", CartId: "crt_1", SubjectId: "sub_1", Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}}, Whole: true},
+		},
+		{
+			"ReturnReceived",
+			order.ReturnReceived{ID: "ret_1", SubjectID: "sub_1", Lines: []order.ReturnedLine{{Line: 1, SKU: "85123A", Quantity: 1, WriteOff: true, Refund: 255}}, Refund: 255, At: noon},
+			&ordersv1.ReturnReceived{
+				OrderId: "ord_1", ReturnId: "ret_1", SubjectId: "sub_1", ReceivedAt: timestamppb.New(noon),
+				Items: []*ordersv1.ReturnedItem{{Line: 1, Sku: "85123A", Quantity: 1, WriteOff: true}},
+			},
+		},
+		{
+			"PaymentRefunded",
+			order.Refunded{ID: "rfd_1", Amount: 255, SubjectID: "sub_1", Currency: "GBP"},
+			&ordersv1.OrderRefunded{OrderId: "ord_1", RefundId: "rfd_1", SubjectId: "sub_1", Amount: gbp("2.55")},
+		},
+		{
+			"CaptureFailed",
+			order.CaptureFailed{ID: "cap_1", Code: "capture_refused", SubjectID: "sub_1", Amount: 905, Currency: "GBP"},
+			&ordersv1.PaymentDue{OrderId: "ord_1", SubjectId: "sub_1", Amount: gbp("9.05"), Code: "capture_refused"},
+		},
 		{
 			"OrderRejected",
 			order.RejectedEvent{Rejection: order.Rejection{Code: "sold_out"}, CartID: "crt_1", At: noon},
