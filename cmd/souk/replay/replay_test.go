@@ -231,6 +231,30 @@ func TestManyAtOnceKeepTheOrderOfACustomer(t *testing.T) {
 	}
 }
 
+func TestPiecesOfARefusedReturnAreStillThere(t *testing.T) {
+	file := written(t, head+
+		"1,22423,REGENCY CAKESTAND,4,2010-12-01 08:00:00,12.75,17850,France\n"+
+		"2,22423,REGENCY CAKESTAND,3,2010-12-01 09:00:00,10.95,17850,France\n"+
+		"3,22423,found,60,2010-12-01 09:30:00,0,,France\n"+
+		"C4,22423,REGENCY CAKESTAND,-5,2010-12-01 10:00:00,10.95,17850,France\n"+ // 3 of invoice 2, 2 of invoice 1
+		"C5,22423,REGENCY CAKESTAND,-6,2010-12-01 11:00:00,10.95,17850,France\n"+ // 3 and 3
+		"C6,22423,REGENCY CAKESTAND,-1,2010-12-01 12:00:00,12.75,17850,France\n")
+	s, state := newStub(1), filepath.Join(t.TempDir(), "state.jsonl")
+	s.never = "C4"
+	for run := range 2 { // the second reads it from the state
+		r, err := Run(t.Context(), file, s.shop(), Options{State: state})
+		if err != nil || !r.Balanced {
+			t.Fatalf("%v %+v", err, r)
+		}
+		if got := lines(r.Canceled.Refused); got != "too_many_returns 2 54.75" || r.Canceled.Accepted != 3 || r.Canceled.Settled.String() != "78.45" {
+			t.Errorf("run %d: refused %s, accepted %d, refunded %s", run, got, r.Canceled.Accepted, r.Canceled.Settled)
+		}
+	}
+	if first, second := s.orders[0], s.orders[1]; first.lines[0].returned != 4 || second.lines[0].returned != 3 || first.refunded.String() != "45.60" {
+		t.Errorf("of the orders came back %+v and %+v", first, second)
+	}
+}
+
 func TestALongInvoiceBecomesSeveralOrders(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(head)

@@ -27,6 +27,7 @@ type stub struct {
 	opening map[string]int // calls until the shipment of an order opens
 	calls   map[string]int
 	after   func(path string) // called with each effect; nil: nothing
+	never   string            // the cancellation whose returns are refused
 }
 
 type stored struct {
@@ -242,12 +243,16 @@ func (s *stub) dispatch(id string) (int, []byte) {
 
 func (s *stub) back(id, body string) (int, []byte) {
 	var sent struct {
-		Received bool
-		Lines    []struct{ Line, Quantity int }
-		Refund   *sentMoney
+		Received  bool
+		Reference string
+		Lines     []struct{ Line, Quantity int }
+		Refund    *sentMoney
 	}
 	if err := json.Unmarshal([]byte(body), &sent); err != nil || !sent.Received || len(sent.Lines) == 0 {
 		return refused(400, "malformed_json")
+	}
+	if sent.Reference == s.never {
+		return refused(422, "too_many_returns")
 	}
 	o := s.find(id)
 	if o == nil || !o.dispatched || s.opening[id] > 0 {
