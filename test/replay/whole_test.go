@@ -150,8 +150,8 @@ type meter struct {
 
 // usage is how much was used when so many lines were done.
 type usage struct {
-	lines int
-	used  time.Duration
+	lines, invoices int
+	used            time.Duration
 }
 
 // sampleEvery is how often the meter looks.
@@ -160,10 +160,10 @@ const sampleEvery = 100 * time.Millisecond
 // follow looks until the replay has ended.
 func (m *meter) follow(r *rig) {
 	for !r.ended() {
-		m.samples = append(m.samples, usage{r.done.read(), used(m.pid)})
+		m.samples = append(m.samples, usage{r.done.read(), len(r.done.seen), used(m.pid)})
 		time.Sleep(sampleEvery)
 	}
-	m.samples = append(m.samples, usage{r.done.read(), used(m.pid)})
+	m.samples = append(m.samples, usage{r.done.read(), len(r.done.seen), used(m.pid)})
 }
 
 // used is the processor time of a process.
@@ -198,8 +198,9 @@ func (m *meter) after(t *table, what string) {
 	t.row("the same after "+what, fmt.Sprintf("%.0f MB", float64(m.peak)/1024), "")
 }
 
-// perLine is the processor time a line between two shares of the file, in microseconds.
-func (m *meter) perLine(all int, from, to float64) float64 {
+// between is the processor time a line, in microseconds, and an invoice, in milliseconds,
+// between two shares of the lines.
+func (m *meter) between(all int, from, to float64) (line, invoice float64) {
 	at := func(share float64) usage {
 		for _, s := range m.samples {
 			if float64(s.lines) >= share*float64(all) {
@@ -209,18 +210,21 @@ func (m *meter) perLine(all int, from, to float64) float64 {
 		return m.samples[len(m.samples)-1]
 	}
 	a, b := at(from), at(to)
-	return float64((b.used - a.used).Microseconds()) / float64(max(b.lines-a.lines, 1))
+	took := float64((b.used - a.used).Microseconds())
+	return took / float64(max(b.lines-a.lines, 1)), took / 1000 / float64(max(b.invoices-a.invoices, 1))
 }
 
 // report writes the processor time of the shop by tenths of the lines, and gives all of it.
 func (m *meter) report(t *table) time.Duration {
 	done := m.samples[len(m.samples)-1].lines
-	for tenth := range 10 {
-		from := float64(tenth) / 10
-		t.row(fmt.Sprintf("processor time of the shop a line, tenth %d", tenth+1), fmt.Sprintf("%.0f µs", m.perLine(done, from, from+0.1)), "")
+	var perLine [10]float64
+	for tenth := range perLine {
+		from, invoice := float64(tenth)/10, 0.0
+		perLine[tenth], invoice = m.between(done, from, from+0.1)
+		t.row(fmt.Sprintf("processor time of the shop a line and an invoice, tenth %d", tenth+1), fmt.Sprintf("%.0f µs and %.1f ms", perLine[tenth], invoice), "")
 	}
-	growth := m.perLine(done, 0.9, 1) / m.perLine(done, 0.1, 0.2)
-	t.row("the last tenth to the second", fmt.Sprintf("%.2f", growth), bar(growth <= growthMax, "at most 1.3"))
+	growth := perLine[9] / perLine[1]
+	t.row("a line in the last tenth to one in the second", fmt.Sprintf("%.2f", growth), bar(growth <= growthMax, "at most 1.3"))
 	all := m.samples[len(m.samples)-1].used
 	t.row("processor time of the shop", fmt.Sprintf("%.1f s", all.Seconds()), "")
 	return all
