@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -413,6 +414,26 @@ func TestBatchesOfFactsEndTheSameInEverySequence(t *testing.T) {
 			t.Errorf("found %+v", f)
 		}
 	}
+}
+
+func TestAnOrderThatGoesOnOnTheNextPageIsCheckedWhole(t *testing.T) {
+	s := open(t)
+	s.have("A", 2*app.HoldsDefault)
+	line := stock.Line{SKU: "A", Quantity: 1}
+	var work sync.WaitGroup
+	for i := range app.HoldsDefault + 9 {
+		work.Go(func() {
+			if _, err := s.hold(fmt.Sprintf("ord_%04d", i), line); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	work.Wait()
+	last := fmt.Sprintf("ord_%04d", app.HoldsDefault-1) // of the first page
+	_, err := s.Hold(context.Background(), app.HoldCommand{Order: last, Run: "second", Lines: []stock.Line{line}}, staff)
+	must(t, err)
+	s.ship(last, "prc_1", line, line) // of both its runs
+	s.clean()
 }
 
 var errUndone = errors.New("undone on purpose")

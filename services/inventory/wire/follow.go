@@ -71,11 +71,9 @@ func dispatch(ev bus.Event) (app.Dispatch, error) {
 func returned(ev bus.Event) (app.Return, error) {
 	m := new(ordersv1.ReturnReceived)
 	err := proto.Unmarshal(ev.Data, m)
-	back := make([]stock.Back, 0, len(m.Items))
-	for _, item := range m.Items {
-		if item.GetQuantity() > 0 {
-			back = append(back, stock.Back{Line: stock.Line{SKU: item.Sku, Quantity: int(item.Quantity)}, WriteOff: item.WriteOff})
-		}
+	back := make([]stock.Back, len(m.Items))
+	for i, item := range m.Items {
+		back[i] = stock.Back{Line: stock.Line{SKU: item.GetSku(), Quantity: int(item.GetQuantity())}, WriteOff: item.GetWriteOff()}
 	}
 	return app.Return{Order: m.OrderId, ID: m.ReturnId, Back: back, At: moment(m.ReceivedAt), Meta: because(ev)}, err
 }
