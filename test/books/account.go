@@ -115,7 +115,7 @@ func (s *side) count(b *bill) {
 }
 
 // orderMax is how many lines an order has.
-const orderMax = 1000
+const orderMax = 2000
 
 func (a *account) invoice(b *bill, references map[string]*order) {
 	a.plain.count(b)

@@ -38,7 +38,7 @@ type bill struct {
 	first    int
 	customer string
 	rows     []*row
-	orders   []*order // of its good rows, 1,000 each; nil where there is none
+	orders   []*order // of its good rows, 2,000 each; nil where there is none
 }
 
 // good are the rows that are bought, or given back.

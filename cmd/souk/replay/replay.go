@@ -31,7 +31,7 @@ const (
 	Patience       = 2 * time.Minute // for a shop that does not answer
 	SettleMax      = time.Minute     // for the last captures and refunds
 	linesMax       = 20_000_000      // of a file; 40 bytes each
-	orderLines     = 1000            // of one order; a longer invoice becomes several
+	orderLines     = 2000            // of one order; a longer invoice becomes several
 	movementsMax   = 500             // of one call
 	piecesMax      = 1_000_000       // of one movement
 )

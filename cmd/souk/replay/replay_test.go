@@ -258,21 +258,21 @@ func TestPiecesOfARefusedReturnAreStillThere(t *testing.T) {
 func TestALongInvoiceBecomesSeveralOrders(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(head)
-	for i := range 2345 {
+	for i := range 4345 {
 		fmt.Fprintf(&b, "573585,%d,THING,100,2011-10-31 14:41:00,1.%02d,12346,France\n", 20000+i, i%100)
 	}
-	// Line 1,500 of the invoice is line 500 of its second order.
-	b.WriteString("C573586,21499,THING,-3,2011-10-31 15:41:00,1.99,12346,France\n")
+	// Line 2,500 of the invoice is line 500 of its second order.
+	b.WriteString("C573586,22499,THING,-3,2011-10-31 15:41:00,1.99,12346,France\n")
 	s := newStub(1)
-	s.stock["20000"], s.stock["21000"], s.stock["22000"] = 9, 9, 9
-	for i := range 2345 {
+	s.stock["20000"], s.stock["22000"], s.stock["24000"] = 9, 9, 9
+	for i := range 4345 {
 		s.stock[fmt.Sprint(20000+i)] += 2 // what is received is less than what is sold
 	}
 	r, err := Run(t.Context(), written(t, b.String()), s.shop(), Options{})
 	if err != nil || !r.Balanced || r.Plain.Accepted != 3 || r.Canceled.Accepted != 1 {
 		t.Fatalf("%v %+v", err, r)
 	}
-	if second := s.orders[1]; second.reference != "573585.2" || len(second.lines) != 1000 || second.lines[499].returned != 3 {
+	if second := s.orders[1]; second.reference != "573585.2" || len(second.lines) != 2000 || second.lines[499].returned != 3 {
 		t.Errorf("the second order is %s with %d lines, of which line 500 is %+v", second.reference, len(second.lines), second.lines[499])
 	}
 }

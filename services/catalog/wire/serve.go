@@ -32,8 +32,8 @@ const (
 	pageMax             = 100
 	categoryPageDefault = 100
 	categoryPageMax     = 500
-	variantsMax         = 1000 // SKUs of one GetVariants
-	localeMax           = 35  // bytes of a locale, as BCP 47 advises
+	variantsMax         = 2000 // SKUs of one GetVariants
+	localeMax           = 35   // bytes of a locale, as BCP 47 advises
 )
 
 // Server serves the contract.

@@ -21,7 +21,7 @@ import (
 
 // The bounds of one request.
 const (
-	LinesMax     = 1_000 // lines of one hold, SKUs of one availability
+	LinesMax     = 2_000 // lines of one hold, SKUs of one availability
 	MovementsMax = 500   // movements or counts of one request
 	LocationsMax = 100   // locations of one shop
 	ReasonMax    = 200   // characters of a reason or of a location's name

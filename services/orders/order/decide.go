@@ -8,7 +8,7 @@ import (
 )
 
 // LinesMax bounds an order, so that one order cannot hold up the others.
-const LinesMax = 1000
+const LinesMax = 2000
 
 // Place decides a new order, or refuses one that does not add up.
 func Place(p Placed) ([]Event, error) {

@@ -22,7 +22,7 @@ import (
 // reasonMax bounds a reason, in characters; returnLinesMax the lines of a return.
 const (
 	reasonMax      = 200
-	returnLinesMax = 1000
+	returnLinesMax = 2000
 )
 
 // CancelOrder calls off what has not been dispatched.
@@ -90,7 +90,7 @@ func (s *Server) OpenReturn(ctx context.Context, req *ordersv1.OpenReturnRequest
 func checkOpening(req *ordersv1.OpenReturnRequest) error {
 	switch {
 	case len(req.Lines) > returnLinesMax:
-		return problem.Field("lines", "too_many", "at most 1000 lines")
+		return problem.Field("lines", "too_many", "at most 2000 lines")
 	case req.Reference != "" && !id.Valid(req.Reference):
 		return problem.Field("reference", "malformed", "1 to 64 letters, digits, dots, dashes or underscores")
 	}
@@ -130,7 +130,7 @@ func (s *Server) came(ctx context.Context, orderID string, refund *typev1.Money,
 // ReceiveReturn takes a return in.
 func (s *Server) ReceiveReturn(ctx context.Context, req *ordersv1.ReceiveReturnRequest) (*ordersv1.Return, error) {
 	if len(req.Lines) > returnLinesMax {
-		return nil, problem.Field("lines", "too_many", "at most 1000 lines")
+		return nil, problem.Field("lines", "too_many", "at most 2000 lines")
 	}
 	receipt, err := s.came(ctx, req.OrderId, req.Refund, req.ReceivedAt)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // Check refuses a request that cannot be priced, naming the field.
 func (r *Request) Check() error {
 	if len(r.Lines) > LinesMax {
-		return problem.Field("lines", "too_many", "a quote has at most 1000 lines")
+		return problem.Field("lines", "too_many", "a quote has at most 2000 lines")
 	}
 	if r.Country != "" && !Country(r.Country) {
 		return badCountry("country")

@@ -23,7 +23,7 @@ import (
 
 // The bounds of one quote.
 const (
-	LinesMax    = 1_000
+	LinesMax    = 2_000
 	QuantityMax = 1_000_000
 )
 

@@ -11,7 +11,7 @@ import (
 
 // The bounds of a parcel.
 const (
-	LinesMax      = 1_000     // lines that one dispatch names
+	LinesMax      = 2_000     // lines that one dispatch names
 	CarrierMax    = 100       // characters of a carrier or of its number
 	NoteMax       = 200       // characters of a tracking's note
 	ParcelsMax    = 100       // parcels of one shipment; the last one takes all that is left

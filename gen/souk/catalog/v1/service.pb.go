@@ -1449,7 +1449,7 @@ func (x *ListCategoriesResponse) GetNextPageToken() string {
 // GetVariantsRequest names SKUs.
 type GetVariantsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most 1,000, which is as many as an order has lines.
+	// At most 2,000, which is as many as an order has lines.
 	Skus          []string `protobuf:"bytes,1,rep,name=skus,proto3" json:"skus,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1106,7 +1106,7 @@ type HoldRequest struct {
 	RunId string `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// The attempt of the step, for the log.
 	Attempt int32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// At most 1,000; a SKU may repeat.
+	// At most 2,000; a SKU may repeat.
 	Lines []*HoldLine `protobuf:"bytes,4,rep,name=lines,proto3" json:"lines,omitempty"`
 	// After this the hold is reported overdue; it is kept until its order decides.
 	Deadline      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
@@ -1461,7 +1461,7 @@ type ReleaseLinesRequest struct {
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// Names this release within the order; the same again changes nothing.
 	ReleaseId string `protobuf:"bytes,2,opt,name=release_id,json=releaseId,proto3" json:"release_id,omitempty"`
-	// 1 to 1,000; a SKU may repeat.
+	// 1 to 2,000; a SKU may repeat.
 	Lines         []*HoldLine `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1521,7 +1521,7 @@ func (x *ReleaseLinesRequest) GetLines() []*HoldLine {
 // AvailabilityRequest names SKUs.
 type AvailabilityRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most 1,000.
+	// At most 2,000.
 	Skus          []string `protobuf:"bytes,1,rep,name=skus,proto3" json:"skus,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -160,7 +160,7 @@ type PlaceDeskOrderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The customer, as users knows them: "17850".
 	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
-	// 1 to 1,000; a SKU may repeat.
+	// 1 to 2,000; a SKU may repeat.
 	Lines []*DeskLine `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
 	// "web" when empty.
 	Channel string `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
@@ -3134,7 +3134,7 @@ func (x *GetHistoryRequest) GetOrderId() string {
 	return ""
 }
 
-// GetHistoryResponse has all events, at most 1,000.
+// GetHistoryResponse has all events, at most 5,000.
 type GetHistoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Oldest first.

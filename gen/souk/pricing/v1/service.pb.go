@@ -806,7 +806,7 @@ type QuoteRequest struct {
 	Currency string `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
 	// Where it goes; the channel's default country when empty.
 	Country string `protobuf:"bytes,3,opt,name=country,proto3" json:"country,omitempty"`
-	// At most 1,000.
+	// At most 2,000.
 	Lines []*QuoteLine `protobuf:"bytes,4,rep,name=lines,proto3" json:"lines,omitempty"`
 	// What shipping costs before the channel's tax rule; none when absent.
 	Shipping      *v1.Money `protobuf:"bytes,5,opt,name=shipping,proto3" json:"shipping,omitempty"`

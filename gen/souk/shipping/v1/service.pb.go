@@ -398,7 +398,7 @@ type DispatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The order.
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
-	// What is in it, at most 1,000 lines; all that is left when none.
+	// What is in it, at most 2,000 lines; all that is left when none.
 	Lines []*ParcelLine `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
 	// Who carries it, at most 100 characters.
 	Carrier string `protobuf:"bytes,3,opt,name=carrier,proto3" json:"carrier,omitempty"`
