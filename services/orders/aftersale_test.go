@@ -63,7 +63,7 @@ func TestAnOrderGoesThroughItsAfterSaleByTheContract(t *testing.T) {
 	if status != 202 || f.member(refund, "state") != "pending" {
 		t.Fatalf("the refund answered %d %s", status, refund)
 	}
-	read = f.becomes(id, "payment_state", "partly_refunded")
+	f.becomes(id, "payment_state", "partly_refunded")
 	if status, _, no := f.ask(staff, "POST", "/api/orders/"+id+"/cancel", "", `{}`); status != 409 || f.member(no, "code") != "already_dispatched" {
 		t.Errorf("canceling it answered %d %s", status, no)
 	}

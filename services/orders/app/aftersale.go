@@ -14,13 +14,6 @@ import (
 	"github.com/seed-21071466/souk/services/orders/order"
 )
 
-// The methods under which idempotency keys of after-sale commands are kept.
-const (
-	captureMethod = "capture"
-	returnMethod  = "return"
-	refundMethod  = "refund"
-)
-
 // Cancel calls an order off, for its owner or staff, and waits for the decision. An order that is still canceling when
 // the wait is over goes on by itself.
 func (a *App) Cancel(ctx context.Context, p auth.Principal, orderID, reason string, meta eventlog.Meta) (order.Order, error) {

@@ -203,16 +203,6 @@ func (o *Order) gone() bool {
 	return true
 }
 
-// begun tells that something has left.
-func (o *Order) begun() bool {
-	for i := range o.Parts {
-		if o.Parts[i].Dispatched > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // DueUndo is the first effect that is to be undone now; money is not let go while some of it is still to be taken.
 func (o *Order) DueUndo() (step Step, ok bool) {
 	taking := o.DueCapture() != nil
