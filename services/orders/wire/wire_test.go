@@ -25,58 +25,65 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func gbp(amount string) *typev1.Money { return &typev1.Money{Currency: "GBP", Amount: amount} }
 
+// said is what the world hears of a private event; nothing of most.
+type said struct {
+	name  string
+	event order.Event
+	want  proto.Message
+}
+
+var items = []order.Item{{Line: 1, SKU: "85123A", Quantity: 2}}
+
+// sayings are the events of a checkout, and of what comes after it.
+var sayings = []said{
+	{"OrderPlaced", order.Placed{
+		ID: "ord_1", CartID: "crt_1", SubjectID: "sub_1", Channel: "web", Currency: "GBP",
+		Lines: []order.Line{{SKU: "85123A", Quantity: 2}}, Totals: order.Totals{Total: 905},
+	}, &ordersv1.OrderPlaced{
+		OrderId: "ord_1", CartId: "crt_1", SubjectId: "sub_1", Channel: "web", Total: gbp("9.05"),
+		Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}},
+	}},
+	{"OrderConfirmed", order.ConfirmedEvent{
+		At: noon, CartID: "crt_1", SubjectID: "sub_1", AddressID: "adr_1", Channel: "web", Currency: "GBP", Total: 905, Items: items, SoldAt: noon,
+	}, &ordersv1.OrderConfirmed{
+		OrderId: "ord_1", CartId: "crt_1", SubjectId: "sub_1", AddressId: "adr_1", Channel: "web", Total: gbp("9.05"),
+		Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}}, SoldAt: timestamppb.New(noon),
+	}},
+	{
+		"OrderCanceled",
+		order.CanceledEvent{CartID: "crt_1", SubjectID: "sub_1", Items: items, Whole: true, At: noon},
+		&ordersv1.OrderCanceled{OrderId: "ord_1", CartId: "crt_1", SubjectId: "sub_1", Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}}, Whole: true},
+	},
+	{
+		"ReturnReceived",
+		order.ReturnReceived{ID: "ret_1", SubjectID: "sub_1", Lines: []order.ReturnedLine{{Line: 1, SKU: "85123A", Quantity: 1, WriteOff: true, Refund: 255}}, Refund: 255, At: noon},
+		&ordersv1.ReturnReceived{
+			OrderId: "ord_1", ReturnId: "ret_1", SubjectId: "sub_1", ReceivedAt: timestamppb.New(noon),
+			Items: []*ordersv1.ReturnedItem{{Line: 1, Sku: "85123A", Quantity: 1, WriteOff: true}},
+		},
+	},
+	{
+		"PaymentRefunded",
+		order.Refunded{ID: "rfd_1", Amount: 255, SubjectID: "sub_1", Currency: "GBP"},
+		&ordersv1.OrderRefunded{OrderId: "ord_1", RefundId: "rfd_1", SubjectId: "sub_1", Amount: gbp("2.55")},
+	},
+	{
+		"CaptureFailed",
+		order.CaptureFailed{ID: "cap_1", Code: "capture_refused", SubjectID: "sub_1", Amount: 905, Currency: "GBP"},
+		&ordersv1.PaymentDue{OrderId: "ord_1", SubjectId: "sub_1", Amount: gbp("9.05"), Code: "capture_refused"},
+	},
+	{
+		"OrderRejected",
+		order.RejectedEvent{Rejection: order.Rejection{Code: "sold_out"}, CartID: "crt_1", At: noon},
+		&ordersv1.OrderRejected{OrderId: "ord_1", CartId: "crt_1", Code: "sold_out"},
+	},
+	{"StockHeld", order.StockHeld{Attempt: 1}, nil},
+	{"PaymentAuthorized", order.Authorized{IntentID: "pay_1"}, nil},
+	{"Undone", order.Undone{Step: order.StepPay}, nil},
+}
+
 func TestWhatIsSaidInPublic(t *testing.T) {
-	items := []order.Item{{Line: 1, SKU: "85123A", Quantity: 2}}
-	for _, c := range []struct {
-		name  string
-		event order.Event
-		want  proto.Message
-	}{
-		{"OrderPlaced", order.Placed{
-			ID: "ord_1", CartID: "crt_1", SubjectID: "sub_1", Channel: "web", Currency: "GBP",
-			Lines: []order.Line{{SKU: "85123A", Quantity: 2}}, Totals: order.Totals{Total: 905},
-		}, &ordersv1.OrderPlaced{
-			OrderId: "ord_1", CartId: "crt_1", SubjectId: "sub_1", Channel: "web", Total: gbp("9.05"),
-			Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}},
-		}},
-		{"OrderConfirmed", order.ConfirmedEvent{
-			At: noon, CartID: "crt_1", SubjectID: "sub_1", AddressID: "adr_1", Channel: "web", Currency: "GBP", Total: 905, Items: items, SoldAt: noon,
-		}, &ordersv1.OrderConfirmed{
-			OrderId: "ord_1", CartId: "crt_1", SubjectId: "sub_1", AddressId: "adr_1", Channel: "web", Total: gbp("9.05"),
-			Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}}, SoldAt: timestamppb.New(noon),
-		}},
-		{
-			"OrderCanceled",
-			order.CanceledEvent{CartID: "crt_1", SubjectID: "sub_1", Items: items, Whole: true, At: noon},
-			&ordersv1.OrderCanceled{OrderId: "ord_1", CartId: "crt_1", SubjectId: "sub_1", Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}}, Whole: true},
-		},
-		{
-			"ReturnReceived",
-			order.ReturnReceived{ID: "ret_1", SubjectID: "sub_1", Lines: []order.ReturnedLine{{Line: 1, SKU: "85123A", Quantity: 1, WriteOff: true, Refund: 255}}, Refund: 255, At: noon},
-			&ordersv1.ReturnReceived{
-				OrderId: "ord_1", ReturnId: "ret_1", SubjectId: "sub_1", ReceivedAt: timestamppb.New(noon),
-				Items: []*ordersv1.ReturnedItem{{Line: 1, Sku: "85123A", Quantity: 1, WriteOff: true}},
-			},
-		},
-		{
-			"PaymentRefunded",
-			order.Refunded{ID: "rfd_1", Amount: 255, SubjectID: "sub_1", Currency: "GBP"},
-			&ordersv1.OrderRefunded{OrderId: "ord_1", RefundId: "rfd_1", SubjectId: "sub_1", Amount: gbp("2.55")},
-		},
-		{
-			"CaptureFailed",
-			order.CaptureFailed{ID: "cap_1", Code: "capture_refused", SubjectID: "sub_1", Amount: 905, Currency: "GBP"},
-			&ordersv1.PaymentDue{OrderId: "ord_1", SubjectId: "sub_1", Amount: gbp("9.05"), Code: "capture_refused"},
-		},
-		{
-			"OrderRejected",
-			order.RejectedEvent{Rejection: order.Rejection{Code: "sold_out"}, CartID: "crt_1", At: noon},
-			&ordersv1.OrderRejected{OrderId: "ord_1", CartId: "crt_1", Code: "sold_out"},
-		},
-		{"StockHeld", order.StockHeld{Attempt: 1}, nil},
-		{"PaymentAuthorized", order.Authorized{IntentID: "pay_1"}, nil},
-		{"Undone", order.Undone{Step: order.StepPay}, nil},
-	} {
+	for _, c := range sayings {
 		data, err := json.Marshal(c.event)
 		if err != nil {
 			t.Fatal(err)
