@@ -26,7 +26,7 @@ bench: bin/souk ## measure the shop, beside the disk's and an append log's figur
 	go run ./test/bench $(ARGS)
 
 .PHONY: chaos
-chaos: bin/souk ## kill the shop at every point of a checkout, then at every pair of points
+chaos: bin/souk ## kill the shop at every point of a checkout and of what follows it, then at pairs of points
 	SOUK_TEST_BINARY=$(CURDIR)/bin/souk go test -count=1 -timeout 90m -v ./test/crash -args -whole | grep -v -e '^=== ' -e '"level"'
 
 .PHONY: replay

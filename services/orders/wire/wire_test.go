@@ -32,7 +32,7 @@ type said struct {
 	want  proto.Message
 }
 
-var items = []order.Item{{Line: 1, SKU: "85123A", Quantity: 2}}
+var twoHearts = []order.Item{{Line: 1, SKU: "85123A", Quantity: 2}}
 
 // sayings are the events of a checkout, and of what comes after it.
 var sayings = []said{
@@ -44,14 +44,14 @@ var sayings = []said{
 		Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}},
 	}},
 	{"OrderConfirmed", order.ConfirmedEvent{
-		At: noon, CartID: "crt_1", SubjectID: "sub_1", AddressID: "adr_1", Channel: "web", Currency: "GBP", Total: 905, Items: items, SoldAt: noon,
+		At: noon, CartID: "crt_1", SubjectID: "sub_1", AddressID: "adr_1", Channel: "web", Currency: "GBP", Total: 905, Items: twoHearts, SoldAt: noon,
 	}, &ordersv1.OrderConfirmed{
 		OrderId: "ord_1", CartId: "crt_1", SubjectId: "sub_1", AddressId: "adr_1", Channel: "web", Total: gbp("9.05"),
 		Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}}, SoldAt: timestamppb.New(noon),
 	}},
 	{
 		"OrderCanceled",
-		order.CanceledEvent{CartID: "crt_1", SubjectID: "sub_1", Items: items, Whole: true, At: noon},
+		order.CanceledEvent{CartID: "crt_1", SubjectID: "sub_1", Items: twoHearts, Whole: true, At: noon},
 		&ordersv1.OrderCanceled{OrderId: "ord_1", CartId: "crt_1", SubjectId: "sub_1", Items: []*ordersv1.Item{{Sku: "85123A", Quantity: 2, Line: 1}}, Whole: true},
 	},
 	{
