@@ -20,7 +20,7 @@ const (
 	attemptMax = time.Minute      // of one attempt, answer included
 	answerMax  = 64 << 20         // bytes of an answer
 	afterMax   = 5 * time.Second  // of a Retry-After
-	yetMax     = 30 * time.Second // for an event
+	yetMax     = 30 * time.Second // for an event, from the first answer that says that it is too early
 )
 
 // pause is how long to wait before another attempt: doubled each time, up to a bound. The
@@ -89,7 +89,7 @@ type buffer struct{ bytes.Buffer }
 
 // call asks until the shop has decided, or the patience is at its end.
 func (a *api) call(ctx context.Context, r request, into *buffer) (answer, error) {
-	var failing time.Time // since when
+	var t trial
 	for attempt := 0; ; attempt++ {
 		got, wait, err := a.once(ctx, r, into)
 		if err == nil && wait == (pause{}) {
@@ -99,19 +99,20 @@ func (a *api) call(ctx context.Context, r request, into *buffer) (answer, error)
 		if ctx.Err() != nil {
 			return answer{}, ctx.Err()
 		}
-		if failing.IsZero() {
-			failing = time.Now()
-		}
-		if err != nil {
+		t.note(err == nil && wait == soon)
+		switch {
+		case err != nil:
 			wait = later
 			a.lost(err, attempt)
-		} else {
+		case wait == soon:
+			a.up()
+		default:
 			err = refusal("it answers", got)
 		}
-		if wait == soon && time.Since(failing) > yetMax {
+		if t.inVain() {
 			return got, nil // what was waited for does not come
 		}
-		if time.Since(failing) > a.patience {
+		if err != nil && time.Since(t.failing) > a.patience {
 			return answer{}, fmt.Errorf("%s %s: no success within %v: %w", r.method, r.path, a.patience, err)
 		}
 		if err := sleep(ctx, wait.after(attempt)); err != nil {
@@ -119,6 +120,26 @@ func (a *api) call(ctx context.Context, r request, into *buffer) (answer, error)
 		}
 	}
 }
+
+// trial is since when a call is without a decision. How long an event is waited for has a
+// clock of its own, which begins anew after an outage: a shop that was away for a minute
+// has its events still to deliver when it answers again.
+type trial struct{ failing, early time.Time }
+
+func (t *trial) note(early bool) {
+	now := time.Now()
+	if t.failing.IsZero() {
+		t.failing = now
+	}
+	if !early {
+		t.early = time.Time{}
+	} else if t.early.IsZero() {
+		t.early = now
+	}
+}
+
+// inVain says that an event was waited for long enough.
+func (t *trial) inVain() bool { return !t.early.IsZero() && time.Since(t.early) > yetMax }
 
 // lost tells once that the shop does not answer, up that it does again. A connection that
 // was closed while nobody used it is no news: the second attempt finds another.

@@ -76,20 +76,25 @@ const (
 )
 
 // open reads a file. Invoices come in order of the time of their first lines.
-func open(path, currency string) (*book, error) {
+func open(path, currency string, p *progress) (*book, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
 	digits := retail.Digits(currency)
 	r := &reading{
 		book:      &book{digits: digits, catalogue: retail.NewCatalogue(digits)},
 		invoices:  make(map[string]int32),
 		customers: make(map[string]int32),
 		countries: make(map[string]int32),
+		progress:  p, from: &counted{Reader: file}, size: info.Size(),
 	}
-	if err := r.read(file); err != nil {
+	if err := r.read(); err != nil {
 		return nil, err
 	}
 	return r.book, nil
@@ -102,11 +107,42 @@ type reading struct {
 	customers map[string]int32
 	countries map[string]int32
 	of        []int32 // the invoice of each line
+	progress  *progress
+	from      *counted
+	size      int64 // of the file as it lies there; 0 when nobody knows
 }
 
-func (r *reading) read(from io.Reader) error {
+// counted counts the bytes that are read.
+type counted struct {
+	io.Reader
+	bytes int64
+}
+
+// Read reads on.
+func (c *counted) Read(into []byte) (n int, err error) {
+	n, err = c.Reader.Read(into)
+	c.bytes += int64(n)
+	return n, err
+}
+
+// tellEvery is after how many lines it is time to look whether something should be told.
+const tellEvery = 10_000
+
+// tell says how far the reading has come.
+func (r *reading) tell() {
+	if r.all%tellEvery != 0 {
+		return
+	}
+	if r.size > 0 {
+		r.progress.step("%d lines of the file read, %d %%", r.all, min(100*r.from.bytes/r.size, 100))
+	} else {
+		r.progress.step("%d lines of the file read", r.all)
+	}
+}
+
+func (r *reading) read() error {
 	digest := sha256.New()
-	lines, err := retail.NewReader(from)
+	lines, err := retail.NewReader(r.from)
 	if err != nil {
 		return err
 	}
@@ -122,6 +158,7 @@ func (r *reading) read(from io.Reader) error {
 		digest.Write(l.Raw)
 		digest.Write([]byte{'\n'})
 		r.take(l)
+		r.tell()
 		if len(r.lines) > linesMax {
 			return fmt.Errorf("the file has more than %d lines", linesMax)
 		}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seed-21071466/souk/cmd/souk/retail"
 )
@@ -32,14 +35,78 @@ func (d *drive) prepare(ctx context.Context) error {
 	if len(products) == 0 {
 		return fmt.Errorf("the file sells no product")
 	}
-	got, err := d.api.call(ctx, request{method: http.MethodGet, path: "/api/products/" + products[0].Code}, &b)
-	if err != nil {
+	if err := d.stocked(ctx, products); err != nil {
 		return err
 	}
-	if got.status == http.StatusNotFound {
-		return fmt.Errorf("the shop has no product %s: bring the catalogue in first, by souk import catalog", products[0].Code)
-	}
 	return d.receive(ctx, products)
+}
+
+const (
+	pricesMax = 100 // SKUs of one question
+	namedMax  = 5   // missing products that are named
+)
+
+// stocked finds out whether the shop sells every product of the file, before anything is
+// received: a catalogue that came in by half would have thousands of invoices refused.
+func (d *drive) stocked(ctx context.Context, products []*retail.Product) error {
+	var missing []string
+	looked := 0
+	for some := range slices.Chunk(products, pricesMax) {
+		priced, err := d.priced(ctx, some)
+		if err != nil {
+			return err
+		}
+		for _, p := range some {
+			if priced[p.Code] {
+				continue
+			}
+			there, err := d.sells(ctx, p.Code)
+			if err != nil {
+				return err
+			}
+			if !there {
+				missing = append(missing, p.Code)
+			}
+		}
+		looked += len(some)
+		d.progress.step("%d of %d products looked for in the shop", looked, len(products))
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	named := strings.Join(missing[:min(len(missing), namedMax)], ", ")
+	if more := len(missing) - namedMax; more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Errorf("the shop lacks %d of the file's %d products (%s): bring them in first, by souk import catalog", len(missing), len(products), named)
+}
+
+// priced are those of some products that have a price in the channel.
+func (d *drive) priced(ctx context.Context, products []*retail.Product) (map[string]bool, error) {
+	query := url.Values{"channel": {d.options.Channel}, "page_size": {strconv.Itoa(pricesMax)}}
+	for _, p := range products {
+		query.Add("skus", p.Code)
+	}
+	var page struct{ Prices []struct{ SKU string } }
+	if err := d.api.get(ctx, "/api/prices?"+query.Encode(), &page); err != nil {
+		return nil, err
+	}
+	priced := make(map[string]bool, len(page.Prices))
+	for _, price := range page.Prices {
+		priced[price.SKU] = true
+	}
+	return priced, nil
+}
+
+// sells looks for one product that has no price, which an order at the file's price does
+// not need.
+func (d *drive) sells(ctx context.Context, code string) (bool, error) {
+	var b buffer
+	got, err := d.api.call(ctx, request{method: http.MethodGet, path: "/api/products/" + code}, &b)
+	if err == nil && !got.ok() && got.status != http.StatusNotFound {
+		err = refusal("look for product "+code, got)
+	}
+	return got.ok(), err
 }
 
 // receive records what came in of each product: the pieces on plain invoices, less 2 %.
@@ -47,7 +114,7 @@ func (d *drive) prepare(ctx context.Context) error {
 func (d *drive) receive(ctx context.Context, products []*retail.Product) error {
 	var b buffer
 	var body []byte
-	rows, batch := 0, 0
+	rows, batch, begun := 0, 0, 0
 	send := func() error {
 		if rows == 0 {
 			return nil
@@ -61,9 +128,11 @@ func (d *drive) receive(ctx context.Context, products []*retail.Product) error {
 			err = refusal("receive stock", got)
 		}
 		rows = 0
+		d.progress.step("stock of %d of %d products received", begun, len(products))
 		return err
 	}
-	for _, p := range products {
+	for i, p := range products {
+		begun = i + 1
 		left := p.Gross - (p.Gross*lessPercent+99)/100
 		for ; left > 0; left -= min(left, piecesMax) {
 			if rows == 0 {

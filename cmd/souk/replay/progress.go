@@ -29,7 +29,7 @@ type progress struct {
 }
 
 func newProgress(o Options) *progress {
-	p := &progress{to: o.Progress, terminal: o.Terminal}
+	p := &progress{to: o.Progress, terminal: o.Terminal, last: time.Now()}
 	if p.to == nil {
 		p.to = io.Discard
 	}
@@ -55,15 +55,32 @@ func (p *progress) all() {
 func (p *progress) tell() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.due() {
+		p.write(p.line(time.Since(p.began)))
+	}
+}
+
+// step says how far something has come that lies before the invoices or behind them,
+// unless something was said a moment ago.
+func (p *progress) step(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.due() {
+		p.write(fmt.Sprintf(format, args...))
+	}
+}
+
+// due says that it is time for another line.
+func (p *progress) due() bool {
 	now, every := time.Now(), plainEvery
 	if p.terminal {
 		every = terminalEvery
 	}
 	if now.Sub(p.last) < every {
-		return
+		return false
 	}
 	p.last = now
-	p.write(p.line(now.Sub(p.began)))
+	return true
 }
 
 // say tells something else in a line of its own.
@@ -87,9 +104,9 @@ func (p *progress) end() {
 			elapsed = time.Since(p.began)
 		}
 		p.write(p.line(elapsed))
-		if p.terminal {
-			fmt.Fprintln(p.to)
-		}
+	}
+	if p.terminal && p.width > 0 {
+		fmt.Fprintln(p.to)
 	}
 }
 

@@ -65,7 +65,7 @@ func Run(ctx context.Context, file string, shop Shop, o Options) (*Report, error
 	if err != nil {
 		return nil, fmt.Errorf("replay %s: %w", file, err)
 	}
-	b, err := open(file, currency)
+	b, err := open(file, currency, p)
 	if err != nil {
 		return nil, fmt.Errorf("replay %s: %w", file, err)
 	}

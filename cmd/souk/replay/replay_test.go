@@ -286,7 +286,7 @@ func TestWhatCannotBeReplayed(t *testing.T) {
 		}
 		return path
 	}
-	b, err := open(file, "GBP")
+	b, err := open(file, "GBP", newProgress(Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,9 +312,13 @@ func TestWhatCannotBeReplayed(t *testing.T) {
 			if tt.shop != nil {
 				tt.shop(&shop)
 			}
+			before, _ := os.ReadFile(tt.state) // none without a state
 			_, err := Run(t.Context(), tt.file, shop, Options{State: tt.state, Patience: 200 * time.Millisecond})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the error is %v, want %q", err, tt.want)
+			}
+			if after, _ := os.ReadFile(tt.state); !bytes.HasPrefix(after, before) {
+				t.Errorf("the state was %q and is %q", before, after)
 			}
 		})
 	}
@@ -359,7 +363,7 @@ func TestAShopThatSaysSomethingElseIsFoundOut(t *testing.T) {
 			d := &drive{book: &book{}, progress: newProgress(Options{})}
 			d.api = newAPI(s.shop(), Options{}, d.progress)
 			var err error
-			if d.book, err = open(file, "GBP"); err != nil {
+			if d.book, err = open(file, "GBP", newProgress(Options{})); err != nil {
 				t.Fatal(err)
 			}
 			if d.journal, err = openJournal(state, d.book.sum); err != nil {

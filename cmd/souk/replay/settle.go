@@ -16,6 +16,7 @@ type figures struct {
 	taken, back    retail.Sum
 	differences    []string // at most differencesMax
 	allDifferences int
+	waiting        string // a difference that may be gone when the shop has heard its events; "" when there is none
 }
 
 const differencesMax = 100
@@ -33,62 +34,84 @@ type shopOrder struct {
 
 type shopMoney struct{ Amount string }
 
-// settlePoll is how long to wait before the shop is asked again whether all is paid.
-const settlePoll = 200 * time.Millisecond
+// settlePause is how long to wait before the shop is asked again whether all is paid.
+var settlePause = pause{200 * time.Millisecond, 5 * time.Second}
 
 // settle waits for the last captures and refunds, which follow by events, and takes the
-// shop's figures.
+// shop's figures. What orders of others lack is none of its business.
 func (d *drive) settle(ctx context.Context) error {
 	d.progress.say("all invoices are done; asking the shop for its orders")
-	for began := time.Now(); ; {
-		capturing, err := d.capturing(ctx)
+	began := time.Now()
+	for attempt := 0; ; attempt++ {
+		late := time.Since(began) > SettleMax
+		waiting, err := d.capturing(ctx)
 		if err != nil {
 			return err
 		}
-		late := time.Since(began) > SettleMax
-		if !capturing || late {
+		if waiting == "" || late {
 			if d.shop, err = d.figures(ctx); err != nil {
 				return err
 			}
-			if d.shop.allDifferences == 0 || late {
+			if waiting = d.shop.waiting; waiting == "" || late {
 				return nil
 			}
 		}
-		if err := sleep(ctx, settlePoll); err != nil {
+		d.progress.step("waiting for what follows by events: %s", waiting)
+		if err := sleep(ctx, settlePause.after(attempt)); err != nil {
 			return err
 		}
 	}
 }
 
-// capturing says that money of confirmed orders is still to be taken.
-func (d *drive) capturing(ctx context.Context) (bool, error) {
-	var page struct{ Orders []shopOrder }
-	err := d.api.get(ctx, "/api/orders?state=confirmed&payment_state=authorized&page_size=1", &page)
-	return len(page.Orders) > 0, err
+// capturing names a replayed order whose money is still to be taken; "" when there is none.
+func (d *drive) capturing(ctx context.Context) (waiting string, err error) {
+	wanted := d.wanted()
+	err = d.orders(ctx, "state=confirmed&payment_state=authorized&", func(o shopOrder) bool {
+		if w, ours := wanted[o.Reference]; ours && w.id == o.ID {
+			waiting = fmt.Sprintf("order %s of invoice %s is still to be paid", o.ID, o.Reference)
+		}
+		return waiting == ""
+	})
+	return waiting, err
+}
+
+// orders gives the shop's orders, all or those of a filter, until it is told to stop.
+func (d *drive) orders(ctx context.Context, filter string, more func(shopOrder) bool) error {
+	for token, seen := "", 0; ; {
+		var page struct {
+			Orders []shopOrder
+			Next   string `json:"next_page_token"`
+		}
+		if err := d.api.get(ctx, "/api/orders?"+filter+"page_size=100&page_token="+url.QueryEscape(token), &page); err != nil {
+			return err
+		}
+		for _, o := range page.Orders {
+			if !more(o) {
+				return nil
+			}
+		}
+		if token = page.Next; token == "" {
+			return nil
+		}
+		seen += len(page.Orders)
+		d.progress.step("%d orders of the shop looked at", seen)
+	}
 }
 
 // figures reads all orders of the shop and compares them with what became of the invoices.
 func (d *drive) figures(ctx context.Context) (*figures, error) {
 	f := &figures{orders: make(map[string]shopOrder, len(d.book.invoices))}
 	wanted := d.wanted()
-	for token := ""; ; {
-		var page struct {
-			Orders []shopOrder
-			Next   string `json:"next_page_token"`
-		}
-		if err := d.api.get(ctx, "/api/orders?page_size=100&page_token="+url.QueryEscape(token), &page); err != nil {
-			return nil, err
-		}
-		for _, o := range page.Orders {
-			f.take(o, wanted)
-		}
-		if token = page.Next; token == "" {
-			break
-		}
+	err := d.orders(ctx, "", func(o shopOrder) bool {
+		f.take(o, wanted)
+		return true
+	})
+	if err != nil {
+		return nil, err
 	}
 	for reference, w := range wanted {
 		if w.id != "" {
-			f.differ("order %s of invoice %s is not in the shop's list", w.id, reference)
+			f.lack("order %s of invoice %s is not in the shop's list", w.id, reference)
 		}
 	}
 	return f, nil
@@ -158,6 +181,8 @@ func (f *figures) take(o shopOrder, wanted map[string]want) {
 	f.taken.Add(captured)
 	f.back.Add(refunded)
 	switch {
+	case o.State == "pending":
+		f.lack("order %s of invoice %s is not decided", o.ID, o.Reference)
 	case w.id == "" && o.State != "rejected":
 		f.differ("invoice %s was refused, and its order %s is %s", o.Reference, o.ID, o.State)
 	case w.id == "":
@@ -165,10 +190,22 @@ func (f *figures) take(o shopOrder, wanted map[string]want) {
 		f.differ("invoice %s was answered with order %s and has %s", o.Reference, w.id, o.ID)
 	case o.State != "confirmed":
 		f.differ("order %s of invoice %s was confirmed and is %s", o.ID, o.Reference, o.State)
+	default:
+		f.money(o, w, captured, refunded)
+	}
+}
+
+// money compares what was taken and given back. What is too little may follow.
+func (f *figures) money(o shopOrder, w want, captured, refunded retail.Amount) {
+	tell := f.lack
+	if captured > w.total || refunded > w.back {
+		tell = f.differ
+	}
+	switch {
 	case captured != w.total:
-		f.differ("order %s of invoice %s comes to %s, and %s was taken", o.ID, o.Reference, w.total, captured)
+		tell("order %s of invoice %s comes to %s, and %s was taken", o.ID, o.Reference, w.total, captured)
 	case refunded != w.back:
-		f.differ("of order %s of invoice %s %s came back, and %s was given back", o.ID, o.Reference, w.back, refunded)
+		tell("of order %s of invoice %s %s came back, and %s was given back", o.ID, o.Reference, w.back, refunded)
 	}
 }
 
@@ -176,4 +213,12 @@ func (f *figures) differ(format string, args ...any) {
 	if f.allDifferences++; len(f.differences) < differencesMax {
 		f.differences = append(f.differences, fmt.Sprintf(format, args...))
 	}
+}
+
+// lack is a difference that events may still make up for.
+func (f *figures) lack(format string, args ...any) {
+	if f.waiting == "" {
+		f.waiting = fmt.Sprintf(format, args...)
+	}
+	f.differ(format, args...)
 }

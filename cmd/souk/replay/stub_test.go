@@ -28,6 +28,9 @@ type stub struct {
 	calls   map[string]int
 	after   func(path string) // called with each effect; nil: nothing
 	never   string            // the cancellation whose returns are refused
+	lacks   []string          // products that it does not have
+	free    []string          // products without a price
+	unpaid  string            // the reference of an order whose money is still to be taken; "": none
 }
 
 type stored struct {
@@ -126,7 +129,12 @@ func (s *stub) serve(r *http.Request, body string) (int, []byte) {
 	case path == "GET channels":
 		return 200, []byte(`{"channels":[{"id":"web","currency":"GBP"}]}`)
 	case strings.HasPrefix(path, "GET products/"):
+		if slices.Contains(s.lacks, parts[2]) {
+			return refused(404, "not_found")
+		}
 		return 200, []byte(`{}`)
+	case path == "GET prices":
+		return s.prices(r)
 	case strings.HasPrefix(path, "PUT users/"):
 		var user struct{ Country string }
 		_ = json.Unmarshal([]byte(body), &user)
@@ -149,6 +157,22 @@ func (s *stub) serve(r *http.Request, body string) (int, []byte) {
 		return 200, []byte(`{}`)
 	}
 	return refused(404, "route_not_found")
+}
+
+// prices are at most 100 a page, of SKUs that are asked for.
+func (s *stub) prices(r *http.Request) (int, []byte) {
+	skus := r.URL.Query()["skus"]
+	if len(skus) == 0 || len(skus) > 100 || r.URL.Query().Get("channel") != "web" {
+		return refused(400, "malformed_query")
+	}
+	prices := []map[string]string{}
+	for _, sku := range skus {
+		if !slices.Contains(s.lacks, sku) && !slices.Contains(s.free, sku) {
+			prices = append(prices, map[string]string{"sku": sku})
+		}
+	}
+	text, _ := json.Marshal(map[string]any{"prices": prices}) // maps of texts
+	return 200, text
 }
 
 func (s *stub) receive(body string) (int, []byte) {
@@ -291,7 +315,7 @@ func (s *stub) list(r *http.Request) (int, []byte) {
 		Next   string           `json:"next_page_token"`
 	}
 	for at, o := range s.orders {
-		if at < from || state == "authorized" {
+		if at < from || state == "authorized" && (o.reference != s.unpaid || o.state != "confirmed") {
 			continue
 		}
 		if len(out.Orders) == page {
