@@ -42,7 +42,12 @@ func (c *replayCmd) Run(ctx context.Context, a *asked, out io.Writer) error {
 	if c.Quarantine == "" {
 		c.Quarantine = name + ".quarantined.jsonl"
 	}
-	quarantine, err := os.Create(c.Quarantine)
+	err := replay.Apart(replay.Role{Name: "FILE", Path: c.File}, replay.Role{Name: "--state", Path: c.State},
+		replay.Role{Name: "--quarantine", Path: c.Quarantine}, replay.Role{Name: "--report", Path: c.Report})
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	quarantine, err := replay.NewLater(c.Quarantine)
 	if err != nil {
 		return fmt.Errorf("replay: make the quarantine: %w", err)
 	}
@@ -54,7 +59,11 @@ func (c *replayCmd) Run(ctx context.Context, a *asked, out io.Writer) error {
 		Channel: c.Channel, Concurrency: c.Concurrency, Speed: c.Speed, Patience: c.Patience, State: c.State,
 		Quarantine: quarantine, Progress: os.Stderr, Terminal: term.IsTerminal(int(os.Stderr.Fd())),
 	})
-	err = errors.Join(err, quarantine.Close())
+	if err == nil {
+		err = quarantine.Keep()
+	} else {
+		err = errors.Join(err, quarantine.Drop())
+	}
 	if report == nil {
 		return err
 	}

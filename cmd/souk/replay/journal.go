@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -60,6 +62,9 @@ func openJournal(path, sum string) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the state: %w", err)
 	}
+	if err := lock(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	whole, err := j.read(file, sum)
 	if err == nil {
 		err = file.Truncate(whole)
@@ -75,9 +80,35 @@ func openJournal(path, sum string) (*journal, error) {
 	return j, j.add(header{sum, time.Now().UTC()})
 }
 
+// lock takes the state for this replay alone. The operating system lets go of it when the
+// process ends, however it ends.
+func lock(state *os.File) error {
+	err := syscall.Flock(int(state.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return fmt.Errorf("the state %s is in use by another replay; wait for its end, or name a new one with --state", state.Name())
+	}
+	if err != nil {
+		return fmt.Errorf("lock the state %s: %w", state.Name(), err)
+	}
+	return nil
+}
+
+// mark begins every state. What begins otherwise is somebody's file that was named by
+// mistake, and is left as it is.
+const mark = `{"souk_replay":"`
+
+var errNoState = errors.New("it is no state of a replay and is left as it is; name another one with --state")
+
 // read takes the entries in and says how many bytes of whole lines there are.
 func (j *journal) read(from io.Reader, sum string) (whole int64, err error) {
 	lines := bufio.NewReaderSize(from, 1<<16)
+	begins, err := lines.Peek(len(mark))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	if !strings.HasPrefix(mark, string(begins)) { // one that a kill cut off has less of it
+		return 0, errNoState
+	}
 	for {
 		text, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
@@ -91,7 +122,8 @@ func (j *journal) read(from io.Reader, sum string) (whole int64, err error) {
 			entry
 		}
 		if err := json.Unmarshal(text, &read); err != nil {
-			return whole, fmt.Errorf("byte %d: %w", whole, err)
+			return whole, fmt.Errorf("the line at byte %d is damaged: %w; it is safe to remove the state, for the shop's idempotency keys know what was done, "+
+				"and the replay asks for everything again", whole, err)
 		}
 		switch {
 		case read.Replay == "" && whole == 0, read.Replay != "" && read.Replay != sum:

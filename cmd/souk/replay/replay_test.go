@@ -297,7 +297,8 @@ func TestWhatCannotBeReplayed(t *testing.T) {
 	}{
 		{name: "a file of something else", file: written(t, "sku,title\nA,B\n"), want: "does not name the columns"},
 		{name: "a state of another file", file: file, state: state(`{"souk_replay":"other"}` + "\n"), want: "of another file"},
-		{name: "a state that is none", file: file, state: state("InvoiceNo,StockCode\n"), want: "read the state"},
+		{name: "a state that is none", file: file, state: state("InvoiceNo,StockCode\n"), want: "is left as it is"},
+		{name: "a damaged state", file: file, state: state(string(ours) + "\n{\n"), want: "it is safe to remove the state"},
 		{
 			name: "a state of another shop", file: file, want: "of another shop",
 			state: state(string(ours) + "\n" + `{"invoice":"536365","lines":4,"parts":[{"id":"ord_elsewhere"}]}` + "\n"),
