@@ -26,7 +26,7 @@ type importCatalogCmd struct {
 	File       string `arg:"" help:"The file: CSV with a header row, or a JSON object a line; .zst too." type:"existingfile"`
 	Format     string `help:"csv, jsonl, or invoices (lines of UCI's Online Retail); by the file when not given." enum:",csv,jsonl,invoices" default:""`
 	Channel    string `help:"The sales channel whose prices they are." default:"web"`
-	Quarantine string `help:"Where refused rows go; FILE.rejected.jsonl when not given." type:"path" placeholder:"PATH"`
+	Quarantine string `help:"Where refused rows go; FILE's name with .rejected.jsonl, in this folder, when not given." type:"path" placeholder:"PATH"`
 	Strict     bool   `help:"Exit with 1 when a row was refused."`
 }
 

@@ -8,8 +8,9 @@ import (
 	"path/filepath"
 )
 
-// QuarantineFor is where the refused rows of a file go unless another place is named.
-func QuarantineFor(path string) string { return path + ".rejected.jsonl" }
+// QuarantineFor is where the refused rows of a file go unless another place is named: into
+// the current folder, for that of the file need not be one to write to.
+func QuarantineFor(path string) string { return filepath.Base(path) + ".rejected.jsonl" }
 
 // File imports a file and keeps its refused rows at the quarantine path,
 // QuarantineFor(path) when that is "". What an earlier run left there is
@@ -27,11 +28,8 @@ func File(ctx context.Context, path, quarantinePath string, shop *Shop, o Option
 	if err != nil {
 		return Summary{}, fmt.Errorf("import: %w", err)
 	}
-	if kept, err := os.Stat(quarantinePath); err == nil && os.SameFile(info, kept) {
-		return Summary{}, fmt.Errorf("import %s: the quarantine must be another file", path)
-	}
-	if err := os.Remove(quarantinePath); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return Summary{}, fmt.Errorf("import %s: clear the quarantine: %w", path, err)
+	if err := clearQuarantine(quarantinePath, info); err != nil {
+		return Summary{}, fmt.Errorf("import %s: %w", path, err)
 	}
 	late := &lateFile{path: quarantinePath}
 	o.Quarantine = late
@@ -41,6 +39,23 @@ func File(ctx context.Context, path, quarantinePath string, shop *Shop, o Option
 	}
 	summary, err := Import(ctx, src, shop, o)
 	return summary, errors.Join(err, late.Close())
+}
+
+// clearQuarantine removes what an earlier run left; a device or a pipe stays.
+func clearQuarantine(path string, imported os.FileInfo) error {
+	kept, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil // nothing is there, or making it will tell why
+	case os.SameFile(imported, kept):
+		return errors.New("the quarantine must be another file")
+	case !kept.Mode().IsRegular():
+		return nil
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("clear the quarantine: %w", err)
+	}
+	return nil
 }
 
 // lateFile is made when the first byte is written.

@@ -275,9 +275,10 @@ func TestACancelledImportEndsAndTellsHowFarItCame(t *testing.T) {
 	}
 }
 
-func TestAFileKeepsItsQuarantineBesideIt(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "c.csv")
+func TestAQuarantineLiesInTheCurrentFolder(t *testing.T) {
+	dir, here := t.TempDir(), t.TempDir()
+	t.Chdir(here)
+	path, quarantine := filepath.Join(dir, "c.csv"), filepath.Join(here, "c.csv.rejected.jsonl")
 	write := func(text string) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -290,17 +291,30 @@ func TestAFileKeepsItsQuarantineBesideIt(t *testing.T) {
 	}
 	write("sku,title\nA,\n")
 	run()
-	kept, err := os.ReadFile(QuarantineFor(path))
+	kept, err := os.ReadFile(quarantine)
 	if err != nil || !strings.Contains(string(kept), `{"line":2,"code":"title_required","reason":"the row has no title","raw":"A,"}`) {
 		t.Errorf("%v %s", err, kept)
 	}
 	write("sku,title\nA,Mug\n")
 	run()
-	if _, err := os.Stat(QuarantineFor(path)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(quarantine); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the quarantine of the run before is still there: %v", err)
 	}
 	if _, err := File(t.Context(), path, path, newStub().shop(), Options{}); err == nil {
 		t.Error("a file was taken as its own quarantine")
+	}
+	device := filepath.Join(here, "device")
+	if err := os.Symlink(os.DevNull, device); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := File(t.Context(), path, device, newStub().shop(), Options{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(device); err != nil {
+		t.Errorf("a device was removed: %v", err)
+	}
+	if beside, err := os.ReadDir(dir); err != nil || len(beside) != 1 {
+		t.Errorf("beside the file lie %v, %v", beside, err)
 	}
 }
 
