@@ -275,15 +275,15 @@ func panicAt(call int64) func(int64) error {
 func TestALongExportOutlivesTheBoundsOfAnOrdinaryRequest(t *testing.T) {
 	s := openStacks(t, rest.Options{})
 	s.books = 6
-	const bound = 100 * time.Millisecond
-	s.fault = func(int64) error { time.Sleep(bound / 2); return nil }
+	const bound, readMax = 100 * time.Millisecond, time.Second          // in which a slow machine too reads the request
+	s.fault = func(int64) error { time.Sleep(readMax / 5); return nil } // six pages are longer than each bound
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		routes, cancel := context.WithTimeout(r.Context(), bound)
 		defer cancel()
 		call := &rest.Call{Principal: auth.Principal{Kind: auth.Staff, ID: "key"}, Patient: r.Context()}
 		s.mux.ServeHTTP(w, r.WithContext(rest.WithCall(routes, call)))
 	}))
-	server.Config.ReadTimeout, server.Config.WriteTimeout = bound, bound // the second would end it
+	server.Config.ReadTimeout, server.Config.WriteTimeout = readMax, bound // the second would end it
 	server.Start()
 	defer server.Close()
 	answer, err := http.Get(server.URL + "/api/books?format=csv&page_size=1")
