@@ -83,10 +83,10 @@ func (a *account) side(name string, t toldSide, s side) {
 	a.heaps(name+", refused", mergeUnknown(t.Refused, s.refused), s.refused)
 }
 
-// mergeUnknown puts refusals of which the shop keeps no order, and which only the report
+// mergeUnknown puts refusals of which the shop keeps nothing, and which only the report
 // can name, on the heap that stands for them here.
 func mergeUnknown(counts []toldCount, here map[string]*heap) (out []toldCount) {
-	rest := toldCount{Code: noOrder}
+	rest := toldCount{Code: unheld}
 	sum := new(big.Rat)
 	for _, c := range counts {
 		if here[c.Code] != nil {
