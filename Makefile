@@ -30,8 +30,8 @@ chaos: bin/souk ## kill the shop at every point of a checkout and of what follow
 	SOUK_TEST_BINARY=$(CURDIR)/bin/souk go test -count=1 -timeout 90m -v ./test/crash -args -whole | grep -v -e '^=== ' -e '"level"'
 
 .PHONY: replay
-replay: bin/souk ## buy the invoices of a real shop again, measure it, and balance the books twice
-	SOUK_TEST_BINARY=$(CURDIR)/bin/souk go test -count=1 -timeout 60m -v -run '^TestWholeReplay$$' ./test/replay -args -whole $(ARGS) | grep -v -e '^=== ' -e '"level"'
+replay: bin/souk ## buy the invoices of a real shop again, or of FILE=path, measure it, and balance the books twice
+	SOUK_TEST_BINARY=$(CURDIR)/bin/souk go test -count=1 -timeout 60m -v -run '^TestWholeReplay$$' ./test/replay -args -whole $(if $(FILE),-file $(abspath $(FILE))) $(ARGS) | grep -v -e '^=== ' -e '"level"'
 
 .PHONY: house
 house: ## print the house's figures: lengths, exported names, comments

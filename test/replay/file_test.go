@@ -17,13 +17,20 @@ import (
 // realFile is the real shop's trade, which is no part of the repository.
 const realFile = "../../../shared/data/online-retail/online_retail_2010-12_to_2011-07.csv.zst"
 
-// real is the path of the real file; a test that needs it says clearly that it is absent.
-func real(t *testing.T) string {
+// realPath is where the real file should be.
+func realPath(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs(realFile)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// real is the real file; a test that needs it says clearly that it is absent.
+func real(t *testing.T) string {
+	t.Helper()
+	path := realPath(t)
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("the real invoices are not on this machine, nothing of them was replayed: %v", err)
 	}

@@ -1,9 +1,10 @@
 package replay
 
 import (
-	"math/rand/v2"
+	"bytes"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/seed-21071466/souk/test/shop"
@@ -11,27 +12,19 @@ import (
 
 func TestAKilledReplayBalancesItsBooks(t *testing.T) {
 	for name, file := range map[string]func(*testing.T) string{
-		"invented, full of dirt": func(t *testing.T) string { return invent(t, 1, 160) },
-		"the first real days":    func(t *testing.T) string { return sample(t, 1500) },
+		"invented, full of dirt": func(t *testing.T) string { return invent(t, 1, 480) },
+		"the first real weeks":   func(t *testing.T) string { return sample(t, 8000) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := start(t, file(t), "--concurrency", "8")
+			r := start(t, file(t), "--concurrency", "4", "--patience", "10m") // it stands still while the books are checked
 			r.replay(t)
-			dice := rand.New(rand.NewPCG(2, 3))
-			for kill := range 4 {
-				r.await(r.done.read() + 60 + dice.IntN(150))
-				if kill%2 == 1 {
-					r.killReplay()
-				}
-				r.killShop()
-				r.shop.Verify(t)
-				if kill%2 == 1 {
-					r.replay(t)
-				}
-			}
+			clients := r.killedEarly(t)
 			r.end(t)
 			got := r.reported(t)
 			t.Logf("runs %d, plain %+v, cancellations %+v", got.Runs, got.Plain, got.Canceled)
+			if got.Runs != clients+1 {
+				t.Errorf("the replay was killed %d times and tells of %d runs", clients, got.Runs)
+			}
 			if !got.Balanced || got.Plain.Accepted < 20 || len(got.Plain.Refused) == 0 {
 				t.Errorf("the replay came to %+v\n%s", got, &r.run.out)
 			}
@@ -39,6 +32,37 @@ func TestAKilledReplayBalancesItsBooks(t *testing.T) {
 			forgotten(t, r, got)
 		})
 	}
+}
+
+// killedEarly kills the shop four times, and every second time the replay with it, in the
+// first half of the file: the state tells of a line a moment after it is done, and a replay
+// that had ended by then would not be killed at all.
+func (r *rig) killedEarly(t *testing.T) (clients int) {
+	t.Helper()
+	text, err := os.ReadFile(r.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := bytes.Count(text, []byte{'\n'})
+	for kill := range 4 {
+		r.await(max(all*(kill+1)/10, r.done.read()+1))
+		if r.ended() {
+			t.Fatalf("the replay ended before kill %d:\n%s", kill+1, &r.run.out)
+		}
+		if kill%2 == 1 {
+			r.killReplay()
+			if status, ok := r.run.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
+				t.Fatalf("kill %d came after the replay's end:\n%s", kill+1, &r.run.out)
+			}
+			clients++
+		}
+		r.killShop()
+		r.calmly(t, func() { r.shop.Verify(t) })
+		if kill%2 == 1 {
+			r.replay(t)
+		}
+	}
+	return clients
 }
 
 // forgotten replays once more without a state: the shop's keys know everything.

@@ -159,7 +159,7 @@ func (p *progress) read() int {
 // await waits until so many lines are done, or the replay has ended.
 func (r *rig) await(lines int) {
 	for !r.ended() && r.done.read() < lines {
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 

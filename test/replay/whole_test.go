@@ -19,7 +19,7 @@ var (
 	whole       = flag.Bool("whole", false, "replay the whole file and measure")
 	kills       = flag.Int("kills", 0, "kill the shop so many times on the way, and every second time the replay with it")
 	concurrency = flag.Int("concurrency", 0, "invoices on their way at once; the replay's own default when 0")
-	fileFlag    = flag.String("file", "", "another file of the same form")
+	fileFlag    = flag.String("file", "", "another file of the same form; an absolute path, for tests run in their own folder")
 )
 
 // The bars of a whole replay.
@@ -36,7 +36,10 @@ func TestWholeReplay(t *testing.T) {
 	}
 	file := *fileFlag
 	if file == "" {
-		file = real(t)
+		file = realPath(t)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Fatalf("there is no file to replay; name one by `make replay FILE=path`: %v", err)
 	}
 	var args []string
 	if *concurrency > 0 {
