@@ -12,8 +12,8 @@ import (
 
 func TestAKilledReplayBalancesItsBooks(t *testing.T) {
 	for name, file := range map[string]func(*testing.T) string{
-		"invented, full of dirt": func(t *testing.T) string { return invent(t, 1, 480) },
-		"the first real weeks":   func(t *testing.T) string { return sample(t, 8000) },
+		"invented, full of dirt": func(t *testing.T) string { return invent(t, 1, 360) },
+		"the first real weeks":   func(t *testing.T) string { return sample(t, 6000) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, file(t), "--concurrency", "4", "--patience", "10m") // it stands still while the books are checked
@@ -35,7 +35,7 @@ func TestAKilledReplayBalancesItsBooks(t *testing.T) {
 }
 
 // killedEarly kills the shop four times, and every second time the replay with it, in the
-// first half of the file: the state tells of a line a moment after it is done, and a replay
+// first quarter of the file: the state tells of a line a moment after it is done, and a replay
 // that had ended by then would not be killed at all.
 func (r *rig) killedEarly(t *testing.T) (clients int) {
 	t.Helper()
@@ -45,7 +45,7 @@ func (r *rig) killedEarly(t *testing.T) (clients int) {
 	}
 	all := bytes.Count(text, []byte{'\n'})
 	for kill := range 4 {
-		r.await(max(all*(kill+1)/10, r.done.read()+1))
+		r.await(max(all*(kill+1)/16, r.done.read()+1))
 		if r.ended() {
 			t.Fatalf("the replay ended before kill %d:\n%s", kill+1, &r.run.out)
 		}
