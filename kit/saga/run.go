@@ -2,6 +2,7 @@ package saga
 
 import (
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -85,7 +86,7 @@ func (r Run) again(why string, next time.Time) Run {
 
 func clip(text string) string {
 	if len(text) > ErrorTextMax {
-		return text[:ErrorTextMax]
+		return strings.ToValidUTF8(text[:ErrorTextMax], "")
 	}
 	return text
 }

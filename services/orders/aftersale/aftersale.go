@@ -31,6 +31,7 @@ const (
 	StepAttempts = 36
 	BackoffFirst = 500 * time.Millisecond
 	BackoffMax   = time.Hour
+	PollEvery    = 3 * time.Second // look at money whose outcome is unknown; its event usually comes sooner
 )
 
 // suffix tells an after-sale run from the checkout of the same order.
@@ -68,7 +69,8 @@ const (
 	Nothing Action = ""        // the run is over
 )
 
-// Next reads from an order what its run has to do, and the id of the capture or the refund that it is about.
+// Next reads from an order what its run has to do, and the id of the capture or the refund that it is about. What has
+// failed before comes last, so that it holds nothing up.
 func Next(o *order.Order) (action Action, about string) {
 	switch {
 	case o.Status == order.Canceling:
@@ -79,10 +81,11 @@ func Next(o *order.Order) (action Action, about string) {
 	if step, ok := o.DueUndo(); ok {
 		return undo(step), ""
 	}
-	if r := o.DueRefund(); r != nil {
+	r, c := o.DueRefund(), o.DueCapture()
+	switch {
+	case r != nil && (r.State == order.MoneyPending || c == nil || c.State == order.MoneyFailed):
 		return Refund, r.ID
-	}
-	if c := o.DueCapture(); c != nil {
+	case c != nil:
 		return Capture, c.ID
 	}
 	return Nothing, ""
@@ -103,8 +106,6 @@ func (a Action) Step() string {
 	switch a {
 	case Void, Credit, Release:
 		return "undo"
-	case Nothing:
-		return string(Capture)
 	}
 	return string(a)
 }

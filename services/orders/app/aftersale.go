@@ -89,19 +89,19 @@ func (a *App) keyed(ctx context.Context, key idem.Key, ref string, do func(tx sq
 // Capture takes money of a confirmed order; an amount of 0 is all that was not asked for yet. Where an earlier capture
 // failed it is tried again now, and nothing more is asked for.
 func (a *App) Capture(ctx context.Context, p auth.Principal, orderID string, amount int64, key idem.Key, meta eventlog.Meta) (order.Order, error) {
-	again := false
 	o, _, err := a.keyed(ctx, key, a.IDs.New("cmd"), func(tx sqlstore.Tx) (order.Order, string, error) {
+		again := false
 		o, err := a.commandIn(tx, p, orderID, meta, func(o *order.Order) ([]order.Event, error) {
 			if again = o.Failing() && o.Status == order.Confirmed; again {
 				return nil, nil
 			}
 			return o.RequestCapture(amount)
 		})
+		if err == nil && again {
+			err = a.hurry(tx, o, saga.By{Actor: meta.Actor, Reason: meta.Reason, At: a.Clock.Now()})
+		}
 		return o, "", err
 	})
-	if err == nil && again {
-		err = a.hurry(ctx, orderID)
-	}
 	return o, err
 }
 
@@ -160,24 +160,18 @@ func (a *App) Refund(ctx context.Context, p auth.Principal, orderID string, amou
 	return o.Refund(refundID), err
 }
 
-// hurry drives an order's after-sale run now, and does not wait for its turn.
-func (a *App) hurry(ctx context.Context, orderID string) error {
-	err := a.Store.Update(ctx, func(tx sqlstore.Tx) error {
-		k, err := a.look(tx, orderID)
-		if err != nil {
-			return err
-		}
-		run, err := saga.Look(tx, aftersale.RunID(orderID))
-		if err != nil || aftersaleCourse.next(&k.order).over() {
-			return err
-		}
-		now := a.Clock.Now()
-		return saga.Save(tx, aftersaleCourse.place(run, &k.order, now, now))
-	})
-	if err == nil {
-		a.driver.KickFrom(ctx, aftersale.RunID(orderID))
+// hurry has an order's after-sale run go on now, in place of waiting for its turn or for an operator.
+func (a *App) hurry(tx sqlstore.Tx, o order.Order, by saga.By) error {
+	runID := aftersale.RunID(o.ID)
+	run, err := saga.Look(tx, runID)
+	if err == nil && run.State == saga.Parked {
+		run, err = saga.Retry(tx, runID, by)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { a.driver.KickFrom(context.Background(), runID) })
+	return saga.Save(tx, aftersaleCourse.place(run, &o, by.At, by.At))
 }
 
 // Currency is that of an order; "" for one that does not exist.

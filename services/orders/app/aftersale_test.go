@@ -146,11 +146,75 @@ func TestACaptureThatIsRefusedForEverIsParkedAndGoesOnByRetry(t *testing.T) {
 	if s.stands().PaymentState() != "payment_due" {
 		t.Error("the payment is not due")
 	}
-	if err := s.resolve(id, "skip", "let it be"); !problem.Is(err, "not_skippable") {
-		t.Errorf("skipping a capture gave %v", err)
-	}
 	s.must(s.resolve(id, "retry", ""))
 	s.until("the money is taken", s.calm(o.ID))
+}
+
+func TestAnOperatorLeavesOutWhatCannotBeTaken(t *testing.T) {
+	for _, action := range []string{"skip", "abandon"} {
+		s := open(t)
+		o := s.confirmed("k1")
+		s.set(func() { s.refuse["capture"] = 10 * aftersale.StepAttempts })
+		s.hear(o.ID, s.parcel(o.ID))
+		id := aftersale.RunID(o.ID)
+		s.pass(time.Hour, "it is parked", func() bool { r, _ := s.run(id); return r.State == saga.Parked })
+		s.must(s.resolve(id, action, "written off"))
+		if o := s.stands(); o.Unsettled() || o.Captures[0].State != order.MoneyDropped || o.PaymentState() == "payment_due" {
+			t.Errorf("%s: the order is %s, its capture %+v", action, o.PaymentState(), o.Captures[0])
+		}
+		if r, _ := s.run(id); r.State.Active() || r.State == saga.Parked {
+			t.Errorf("%s: the run is %s", action, r.State)
+		}
+	}
+}
+
+func TestARefundThatIsParkedHoldsNoOtherMoneyUp(t *testing.T) {
+	s := open(t)
+	o := s.sold("k1")
+	s.set(func() { s.refuse["refund"] = aftersale.StepAttempts })
+	_, err := s.refunded(o.ID, "f1", 100)
+	s.must(err)
+	s.pass(time.Hour, "it is parked", func() bool { r, _ := s.run(aftersale.RunID(o.ID)); return r.State == saga.Parked })
+	second, err := s.refunded(o.ID, "f2", 200)
+	s.must(err)
+	s.until("the other one is made", func() bool { return s.stands().Refund(second.ID).State == order.MoneyDone })
+}
+
+func TestARefundIsNotSentBeforeItsDecisionIsDurable(t *testing.T) {
+	s := open(t)
+	o := s.confirmed("k1")
+	s.set(func() { s.silent["capture"] = 6 })
+	_, err := s.app.Capture(context.Background(), clerk, o.ID, 0, s.key("capture", "c1", ""), s.meta())
+	s.must(err)
+	s.until("the capture is asked for", func() bool { return s.asked("capture") > 0 })
+	s.set(func() { s.parcels[o.ID] = []order.Piece{{Line: 1, Quantity: 1}} })
+	s.hear(o.ID, order.Dispatched{ParcelID: "prc_1", Pieces: []order.Piece{{Line: 1, Quantity: 1}}, At: noon})
+	durable := make(chan bool, 1)
+	s.on(s.before, "refund", func() { durable <- slices.Contains(s.events(o.ID), "RefundRequested") })
+	_, err = s.cancelOrder(o.ID) // of the other piece: what was taken for it comes back
+	s.must(err)
+	s.pass(time.Second, "all is settled", func() bool { return s.calm(o.ID)() && !s.stands().Unsettled() })
+	select {
+	case first := <-durable:
+		if !first {
+			t.Error("payments was asked before the refund was recorded")
+		}
+	default:
+		t.Errorf("no refund was made; the order has %v", s.events(o.ID))
+	}
+	if s.givenBack(o.ID) != 255 || s.taken(o.ID) != 905 {
+		t.Errorf("%d of %d was given back", s.givenBack(o.ID), s.taken(o.ID))
+	}
+}
+
+func TestAnAuthorizationThatLapsesIsSeen(t *testing.T) {
+	s := open(t)
+	o := s.confirmed("k1")
+	s.set(func() { s.payments[o.ID].state = "voided" })
+	s.hear(o.ID, order.Undone{Step: order.StepPay, Outcome: "voided"})
+	if got := s.stands().PaymentState(); got != "voided" {
+		t.Errorf("the payment is %s", got)
+	}
 }
 
 func TestACancellationLetsEverythingGo(t *testing.T) {

@@ -36,12 +36,14 @@ var kinds = map[string]func(data []byte) (order.Event, error){
 	"CaptureRequested":  into[order.CaptureRequested],
 	"PaymentCaptured":   into[order.Captured],
 	"CaptureFailed":     into[order.CaptureFailed],
+	"CaptureDropped":    into[order.CaptureDropped],
 	"ReturnOpened":      into[order.ReturnOpened],
 	"ReturnReceived":    into[order.ReturnReceived],
 	"ReturnClosed":      into[order.ReturnClosed],
 	"RefundRequested":   into[order.RefundRequested],
 	"PaymentRefunded":   into[order.Refunded],
 	"RefundFailed":      into[order.RefundFailed],
+	"RefundDropped":     into[order.RefundDropped],
 }
 
 // names are the stored names by the events' types.

@@ -63,13 +63,15 @@ func told() []order.Event {
 		order.Dispatched{ParcelID: "prc_1", Pieces: []order.Piece{{Line: 1, Quantity: 2}}, At: noon},
 		order.CaptureRequested{ID: "cap_1.1", Amount: 895, Final: true},
 		order.Captured{ID: "cap_1.1", Amount: 895},
-		order.CaptureFailed{ID: "cap_1.1", Code: "authorization_expired", SubjectID: "sub_1", Amount: 895, Currency: "GBP"},
+		order.CaptureFailed{ID: "cap_1.1", Code: "authorization_expired", Due: true, SubjectID: "sub_1", Amount: 895, Currency: "GBP"},
 		order.ReturnOpened{ID: "ret_1", Lines: returned, Reason: "broken", Reference: "C536379", At: noon},
 		order.ReturnReceived{ID: "ret_1", SubjectID: "sub_1", Lines: returned, Refund: 250, At: noon},
 		order.ReturnClosed{ID: "ret_1", Reason: "never came", At: noon},
-		order.RefundRequested{ID: "rfd_1.1", Amount: 250, ReturnID: "ret_1", Reason: "broken", At: noon},
+		order.RefundRequested{ID: "rfd_1.1", Amount: 250, Unearned: true, ReturnID: "ret_1", Reason: "broken", At: noon},
 		order.Refunded{ID: "rfd_1.1", Amount: 250, SubjectID: "sub_1", Currency: "GBP"},
 		order.RefundFailed{ID: "rfd_1.1", Code: "refund_refused"},
+		order.CaptureDropped{ID: "cap_1.1"},
+		order.RefundDropped{ID: "rfd_1.1"},
 	}
 }
 

@@ -23,7 +23,9 @@ type move struct {
 	name  string // for people
 	step  string // of the saga
 	state saga.State
+	fresh bool // it was not tried before, as far as the order knows: a run that was parked over something else goes on
 	do    func(p *passage, ctx context.Context) (wait bool, err error)
+	leave func(o *order.Order) ([]order.Event, error) // an operator's decision to leave it out; nil: it cannot be
 }
 
 func (m move) over() bool { return m.do == nil }
@@ -56,11 +58,11 @@ var checkoutCourse = &course{
 		case checkout.Pay:
 			m.do = (*passage).pay
 		case checkout.Cancel:
-			m.do = (*passage).cancel
+			m.do, m.leave = (*passage).cancel, skipping(order.StepPay)
 		case checkout.GiveBack:
-			m.do = (*passage).releaseCredit
+			m.do, m.leave = (*passage).releaseCredit, skipping(order.StepCredit)
 		case checkout.Release:
-			m.do = (*passage).release
+			m.do, m.leave = (*passage).release, skipping(order.StepHold)
 		}
 		return m
 	},
@@ -76,18 +78,28 @@ var aftersaleCourse = &course{
 		case aftersale.Stop:
 			m.do = (*passage).stop
 		case aftersale.Void:
-			m.do = (*passage).cancel
+			m.do, m.leave = (*passage).cancel, skipping(order.StepPay)
 		case aftersale.Credit:
-			m.do = (*passage).releaseCredit
+			m.do, m.leave = (*passage).releaseCredit, skipping(order.StepCredit)
 		case aftersale.Release:
-			m.do = (*passage).releaseLines
+			m.do, m.leave = (*passage).releaseLines, skipping(order.StepHold)
 		case aftersale.Refund:
 			m.do = func(p *passage, ctx context.Context) (bool, error) { return p.refund(ctx, about) }
+			m.leave, m.fresh = dropping(about), o.Refund(about).State == order.MoneyPending
 		case aftersale.Capture:
 			m.do = func(p *passage, ctx context.Context) (bool, error) { return p.capture(ctx, about) }
+			m.leave, m.fresh = dropping(about), o.Capture(about).State == order.MoneyPending
 		}
 		return m
 	},
+}
+
+func skipping(step order.Step) func(*order.Order) ([]order.Event, error) {
+	return func(o *order.Order) ([]order.Event, error) { return o.SkipUndo(step) }
+}
+
+func dropping(id string) func(*order.Order) ([]order.Event, error) {
+	return func(o *order.Order) ([]order.Event, error) { return o.Drop(id) }
 }
 
 // place is where a run stands by its order; another step, or the way back, begins with its first attempt.

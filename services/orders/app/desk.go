@@ -72,6 +72,16 @@ func (a *App) deskCart(ctx context.Context, d *DeskOrder) (cart Cart, err error)
 	case !found:
 		return cart, problem.Field("subject_id", "unknown", "there is no such customer; make them first")
 	}
+	if d.AddressID != "" {
+		to, known, err := a.People.Address(ctx, d.AddressID)
+		switch {
+		case err != nil:
+			return cart, err
+		case !known:
+			return cart, problem.Field("address_id", "unknown", "there is no such address")
+		}
+		contact.AddressID, contact.Country = d.AddressID, to.Country
+	}
 	variants, err := a.variants(ctx, d)
 	if err != nil {
 		return cart, err
@@ -82,10 +92,7 @@ func (a *App) deskCart(ctx context.Context, d *DeskOrder) (cart Cart, err error)
 	if err != nil {
 		return cart, err
 	}
-	cart.SubjectID, cart.AddressID, cart.Country = d.SubjectID, d.AddressID, contact.Country
-	if cart.AddressID == "" {
-		cart.AddressID = contact.AddressID
-	}
+	cart.SubjectID, cart.AddressID, cart.Country = d.SubjectID, contact.AddressID, contact.Country
 	cart.SoldAt, cart.Reference, cart.Metadata = soldAt, d.Reference, d.Metadata
 	cart.Placed.Shipping.OptionID, cart.Placed.Shipping.Name = deskDelivery, d.ShippingName
 	return cart, d.describe(&cart.Placed, variants)

@@ -62,6 +62,7 @@ func TestTheDeskRefusesWhatMakesNoSense(t *testing.T) {
 		{"a SKU that the catalog does not have", app.DeskOrder{Lines: []app.QuoteLine{{SKU: "POST", Quantity: 1}}}, "lines[0].sku"},
 		{"no pieces", app.DeskOrder{Lines: []app.QuoteLine{{SKU: "85123A"}}}, "lines[0].quantity"},
 		{"a negative price", app.DeskOrder{PriceReason: "why", Lines: []app.QuoteLine{{SKU: "85123A", Quantity: 1, UnitPrice: gbp(-1)}}}, "lines[0].unit_price"},
+		{"an address that nobody knows", app.DeskOrder{Lines: line, AddressID: "adr_9"}, "address_id"},
 		{"a sale in the future", app.DeskOrder{Lines: line, SoldAt: noon.Add(time.Hour)}, "sold_at"},
 		{"a reference that is no word", app.DeskOrder{Lines: line, Reference: "a b"}, "reference"},
 	} {

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/orders/aftersale"
 	"github.com/seed-21071466/souk/services/orders/checkout"
 	"github.com/seed-21071466/souk/services/orders/order"
 )
@@ -56,13 +57,19 @@ func (a *App) Advance(ctx context.Context, run saga.Run) (saga.Run, error) {
 		case wait:
 			err = p.flush(ctx, p.pollAt())
 			return p.run, err
-		case p.order.Status != p.base.Status:
+		case p.decided():
 			if err := p.flush(ctx, a.Clock.Now()); err != nil {
 				return p.run, err
 			}
 		}
 	}
 	return p.run, nil
+}
+
+// decided tells that a decision is in hand, which must be durable before anything is done for it.
+func (p *passage) decided() bool {
+	o, base := &p.order, &p.base
+	return o.Status != base.Status || len(o.Captures) > len(base.Captures) || len(o.Refunds) > len(base.Refunds) || len(o.Undo) > len(base.Undo)
 }
 
 // load reads the order, unless it was placed by this process a moment ago. An order that
@@ -191,7 +198,7 @@ func (p *passage) releaseLines(ctx context.Context) (wait bool, err error) {
 
 // stop asks shipping what of a cancellation can still be stopped; the order decides by the answer.
 func (p *passage) stop(ctx context.Context) (wait bool, err error) {
-	left, err := p.app.Shipping.Stop(ctx, p.order.ID, p.order.Cancellation.Reason)
+	left, err := p.app.Shipping.Stop(ctx, p.order.ID, p.order.Cancellation.Code)
 	if err != nil {
 		return false, err
 	}
@@ -200,26 +207,26 @@ func (p *passage) stop(ctx context.Context) (wait bool, err error) {
 }
 
 func (p *passage) capture(ctx context.Context, captureID string) (wait bool, err error) {
-	c := p.order.DueCapture()
-	fact, err := p.app.Payments.Capture(ctx, p.order.ID, p.order.Currency, *c)
+	fact, err := p.app.Payments.Capture(ctx, p.order.ID, p.order.Currency, p.order.Capture(captureID))
 	if err != nil || fact == nil {
 		return err == nil, err
 	}
 	if failed, is := fact.(order.CaptureFailed); is {
 		return false, errors.Join(p.hear(fact), problem.Newf(problem.Unavailable, "capture_failed", "capture %s: %s", captureID, failed.Code))
 	}
+	p.run.Attempt = 1 // the next one begins with its first
 	return false, p.hear(fact)
 }
 
 func (p *passage) refund(ctx context.Context, refundID string) (wait bool, err error) {
-	r := p.order.DueRefund()
-	fact, err := p.app.Payments.Refund(ctx, p.order.ID, p.order.Currency, *r)
+	fact, err := p.app.Payments.Refund(ctx, p.order.ID, p.order.Currency, p.order.Refund(refundID))
 	if err != nil || fact == nil {
 		return err == nil, err
 	}
 	if failed, is := fact.(order.RefundFailed); is {
 		return false, errors.Join(p.hear(fact), problem.Newf(problem.Unavailable, "refund_failed", "refund %s: %s", refundID, failed.Code))
 	}
+	p.run.Attempt = 1
 	return false, p.hear(fact)
 }
 
@@ -309,7 +316,7 @@ const flushTimeout = 5 * time.Second
 func (p *passage) pollAt() time.Time {
 	now := p.app.Clock.Now()
 	if p.order.Decided() {
-		return now.Add(checkout.PollAfter(now.Sub(p.run.StartedAt)))
+		return now.Add(aftersale.PollEvery)
 	}
 	return p.beforeDeadline(checkout.PollAfter(now.Sub(p.order.PlacedAt)))
 }

@@ -75,7 +75,7 @@ func (a *App) followRun(tx sqlstore.Tx, c *course, o order.Order) error {
 	}
 	next := c.place(run, &o, now, now)
 	switch {
-	case run.State == saga.Parked && run.Resume == next.State && run.Step == next.Step:
+	case run.State == saga.Parked && run.Resume == next.State && run.Step == next.Step && !c.next(&o).fresh:
 		return nil // an operator decides about it
 	case !run.State.Active() && !next.State.Active():
 		return nil // over as before

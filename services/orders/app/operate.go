@@ -43,50 +43,66 @@ func retry(tx sqlstore.Tx, r Resolution, by saga.By) error {
 	return err
 }
 
-// skip leaves the effect that the run is undoing as it is. What comes next is for the
-// order to say: its effects need not be undone in the order of the steps.
+// skip leaves out what the run stands at. What comes next is for the order to say.
 func (a *App) skip(tx sqlstore.Tx, r Resolution, by saga.By) error {
 	c := a.courseOfRun(r.RunID)
 	run, err := saga.Skip(tx, c.definition, r.RunID, by)
 	if err != nil {
 		return err
 	}
-	o, err := a.leave(tx, r, func(o *order.Order) []order.Step { return o.Undo[:min(1, len(o.Undo))] })
+	o, err := a.leave(tx, r, 1)
 	if err != nil {
 		return err
 	}
 	return saga.Save(tx, c.place(run, &o, by.At, by.At))
 }
 
-// abandon leaves every effect that is still to be undone as it is.
+// abandon leaves out all that is still to be done.
 func (a *App) abandon(tx sqlstore.Tx, r Resolution, by saga.By) error {
 	if _, err := saga.Abandon(tx, r.RunID, by); err != nil {
 		return err
 	}
-	_, err := a.leave(tx, r, func(o *order.Order) []order.Step { return o.Undo })
+	_, err := a.leave(tx, r, leaveMax)
 	return err
 }
 
-// leave has an order forget some of what it has to undo. Of an undecided order nothing
-// can be left out: that would confirm what was never held or paid, or block its cart for good.
-func (a *App) leave(tx sqlstore.Tx, r Resolution, which func(*order.Order) []order.Step) (order.Order, error) {
-	k, err := a.look(tx, a.courseOfRun(r.RunID).orderID(r.RunID))
+// leaveMax is more than a run can have left to do.
+const leaveMax = 4 * order.MoneyMax
+
+// leave has an order forget the next thing to be done, or so many of them. Of an undecided order nothing can be left
+// out: that would confirm what was never held or paid, or block its cart for good; nor can the question to shipping,
+// whose answer decides a cancellation.
+func (a *App) leave(tx sqlstore.Tx, r Resolution, most int) (order.Order, error) {
+	c := a.courseOfRun(r.RunID)
+	k, err := a.look(tx, c.orderID(r.RunID))
 	if err != nil {
 		return k.order, err
 	}
-	if o := &k.order; o.Status == order.Pending || o.Status == order.Canceling || len(o.Undo) == 0 {
-		return *o, problem.Newf(problem.Conflict, "not_skippable",
-			"order %s is %s: only the undoing of what a rejection or a cancellation left can be left out; retry it", o.ID, o.Status)
-	}
-	return a.decide(tx, k, r.Meta, func(o *order.Order) (skipped []order.Event, err error) {
-		for _, step := range which(o) {
-			events, err := o.SkipUndo(step)
+	return a.decide(tx, k, r.Meta, func(o *order.Order) (left []order.Event, err error) {
+		next := *o
+		for range most {
+			m := c.next(&next)
+			if m.over() {
+				break
+			}
+			if m.leave == nil {
+				return nil, problem.Newf(problem.Conflict, "not_skippable", "order %s is %s, and its %s cannot be left out; retry it", o.ID, next.Status, m.name)
+			}
+			events, err := m.leave(&next)
 			if err != nil {
 				return nil, err
 			}
-			skipped = append(skipped, events...)
+			for _, e := range events {
+				if err := next.Evolve(e); err != nil {
+					return nil, err
+				}
+			}
+			left = append(left, events...)
 		}
-		return skipped, nil
+		if len(left) == 0 {
+			return nil, problem.Newf(problem.Conflict, "not_skippable", "order %s is %s, and nothing of it is left to be done", o.ID, o.Status)
+		}
+		return left, nil
 	})
 }
 

@@ -54,9 +54,15 @@ type Captured struct {
 type CaptureFailed struct {
 	ID        string `json:"id"`
 	Code      string `json:"code"`
+	Due       bool   `json:"due,omitempty"` // goods have left for it
 	SubjectID string `json:"subject_id,omitempty"`
 	Amount    int64  `json:"amount,omitempty"`
 	Currency  string `json:"currency,omitempty"`
+}
+
+// CaptureDropped is the decision not to try a capture any more: it is not needed, or an operator says so.
+type CaptureDropped struct {
+	ID string `json:"id"`
 }
 
 // ReturnOpened is the decision that pieces may come back.
@@ -97,6 +103,7 @@ type ReturnClosed struct {
 type RefundRequested struct {
 	ID       string    `json:"id"`
 	Amount   int64     `json:"amount"`
+	Unearned bool      `json:"unearned,omitempty"` // taken for pieces that never left
 	ReturnID string    `json:"return_id,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
 	At       time.Time `json:"at"`
@@ -116,6 +123,11 @@ type RefundFailed struct {
 	Code string `json:"code"`
 }
 
+// RefundDropped is an operator's decision not to try a refund any more.
+type RefundDropped struct {
+	ID string `json:"id"`
+}
+
 func (CancelRequested) event()  {}
 func (CanceledEvent) event()    {}
 func (CancelRefused) event()    {}
@@ -129,3 +141,5 @@ func (ReturnClosed) event()     {}
 func (RefundRequested) event()  {}
 func (Refunded) event()         {}
 func (RefundFailed) event()     {}
+func (CaptureDropped) event()   {}
+func (RefundDropped) event()    {}

@@ -27,7 +27,7 @@ const (
 func (o *Order) Cancel(reason string, now time.Time) ([]Event, error) {
 	switch o.Status {
 	case Pending:
-		return o.rejection(Rejection{Code: RejectCanceled, Message: "the order was canceled before it was confirmed", Detail: reason}, now), nil
+		return o.rejection(Rejection{Code: RejectCanceled, Message: "the order was canceled before it was confirmed"}, now), nil
 	case Rejected:
 		if o.Rejection.Code == RejectCanceled {
 			return nil, nil
@@ -45,7 +45,7 @@ func (o *Order) cancelConfirmed(reason string, now time.Time) ([]Event, error) {
 	switch {
 	case o.Cancellation.Code == CancelGranted:
 		return nil, nil // the rest was canceled before
-	case o.gone():
+	case o.gone(), o.Cancellation.Code == CancelTooLate:
 		return nil, tooLate(o.ID)
 	}
 	return []Event{CancelRequested{Reason: reason, At: now}}, nil

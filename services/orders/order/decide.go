@@ -83,7 +83,8 @@ func (o *Order) Hear(fact Event, now time.Time) ([]Event, error) {
 func (o *Order) complete(fact Event) Event {
 	switch f := fact.(type) {
 	case CaptureFailed:
-		f.SubjectID, f.Currency, f.Amount = o.SubjectID, o.Currency, o.capture(f.ID).Amount
+		f.SubjectID, f.Currency, f.Amount = o.SubjectID, o.Currency, o.Capture(f.ID).Amount
+		f.Due = o.FulfilmentState() != "none"
 		return f
 	case Refunded:
 		f.SubjectID, f.Currency = o.SubjectID, o.Currency
@@ -108,26 +109,32 @@ func (o *Order) knows(fact Event) bool {
 	case Unknown:
 		return o.IntentID == f.IntentID && o.Payment != PaymentNone
 	case Undone:
-		return !o.undoing(f.Step)
+		return !o.undoing(f.Step) && !o.lapsed(f)
 	case Dispatched:
 		return slices.Contains(o.Parcels, f.ParcelID)
 	}
 	return o.knowsMoney(fact)
 }
 
+// lapsed tells that the provider has let go of a confirmed order's money by itself, before any of it was asked for.
+func (o *Order) lapsed(f Undone) bool {
+	return f.Step == StepPay && f.Outcome == "voided" && o.Payment == PaymentAuthorized &&
+		(o.Status == Confirmed || o.Status == Canceling) && len(o.Captures) == 0
+}
+
 // knowsMoney tells a fact of a capture or a refund that was heard before. A failure that repeats is no news.
 func (o *Order) knowsMoney(fact Event) bool {
 	switch f := fact.(type) {
 	case Captured:
-		return o.capture(f.ID).State == MoneyDone
+		return o.Capture(f.ID).State == MoneyDone
 	case CaptureFailed:
-		c := o.capture(f.ID)
+		c := o.Capture(f.ID)
 		return c.State == MoneyDone || c.State == MoneyDropped || c.State == MoneyFailed && c.Code == f.Code
 	case Refunded:
 		return o.Refund(f.ID).State == MoneyDone
 	case RefundFailed:
 		r := o.Refund(f.ID)
-		return r.State == MoneyDone || r.State == MoneyFailed && r.Code == f.Code
+		return r.State == MoneyDone || r.State == MoneyDropped || r.State == MoneyFailed && r.Code == f.Code
 	}
 	return false
 }
@@ -142,6 +149,10 @@ func (o *Order) answer(fact Event, now time.Time) []Event {
 	case Captured:
 		if o.Complete() {
 			return o.giveBack(now)
+		}
+	case CaptureFailed:
+		if o.Complete() && o.Status != Canceled {
+			return o.settle(now)
 		}
 	case StockRefused:
 		if o.Status == Pending {

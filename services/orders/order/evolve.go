@@ -81,14 +81,18 @@ func (o *Order) evolveMoney(e Event) bool {
 		o.setCapture(Capture{ID: e.ID, Amount: e.Amount}, MoneyDone, "")
 	case CaptureFailed:
 		o.setCapture(Capture{ID: e.ID, Amount: e.Amount}, MoneyFailed, e.Code)
+	case CaptureDropped:
+		o.setCapture(Capture{ID: e.ID}, MoneyDropped, o.Capture(e.ID).Code)
 	case RefundRequested:
 		o.Refunds = append(slices.Clip(o.Refunds), Refund{
-			ID: e.ID, Amount: e.Amount, ReturnID: e.ReturnID, Reason: e.Reason, State: MoneyPending, At: e.At,
+			ID: e.ID, Amount: e.Amount, Unearned: e.Unearned, ReturnID: e.ReturnID, Reason: e.Reason, State: MoneyPending, At: e.At,
 		})
 	case Refunded:
 		o.setRefund(Refund{ID: e.ID, Amount: e.Amount}, MoneyDone, "")
 	case RefundFailed:
 		o.setRefund(Refund{ID: e.ID}, MoneyFailed, e.Code)
+	case RefundDropped:
+		o.setRefund(Refund{ID: e.ID}, MoneyDropped, o.Refund(e.ID).Code)
 	default:
 		return false
 	}
@@ -195,8 +199,8 @@ func (o *Order) setRefund(r Refund, state MoneyState, code string) {
 	o.Refunds = append(o.Refunds, r)
 }
 
-// capture finds a capture; the zero one when there is none.
-func (o *Order) capture(captureID string) Capture {
+// Capture finds a capture; the zero one when there is none.
+func (o *Order) Capture(captureID string) Capture {
 	for _, c := range o.Captures {
 		if c.ID == captureID {
 			return c
@@ -223,6 +227,7 @@ func (o *Order) reject(e RejectedEvent) {
 
 func (o *Order) undone(step Step, outcome string) {
 	o.Undo = without(o.Undo, step)
+	o.LetGo = o.LetGo || step == StepPay || step == StepCredit && o.ToPay() == 0
 	switch {
 	case step == StepHold:
 		o.Held = false

@@ -10,7 +10,7 @@ import (
 // RequestCapture decides to take money before dispatch asks for it; an amount of 0 is all that was not asked for yet.
 // It loses to a cancellation that was decided first.
 func (o *Order) RequestCapture(amount int64) ([]Event, error) {
-	rest := o.Totals.Total - o.asked()
+	rest := o.worth() - o.asked()
 	if amount == 0 {
 		amount = rest
 	}
@@ -19,7 +19,7 @@ func (o *Order) RequestCapture(amount int64) ([]Event, error) {
 		return nil, problem.Newf(problem.Conflict, "order_canceled", "order %s was canceled: no money can be taken for it", o.ID)
 	case o.Status != Confirmed:
 		return nil, problem.Newf(problem.Conflict, "order_not_confirmed", "order %s is %s: money is taken for confirmed orders only", o.ID, o.Status)
-	case rest <= 0 || o.Complete() && o.asked() >= o.earned():
+	case rest <= 0 || o.LetGo || o.Complete() && o.asked() >= o.earned():
 		return nil, problem.Newf(problem.Conflict, "nothing_to_capture", "all of order %s was taken or asked for", o.ID)
 	case len(o.Captures) >= MoneyMax:
 		return nil, problem.Newf(problem.Unprocessable, "too_many_captures", "an order has at most %d captures", MoneyMax)
@@ -30,6 +30,9 @@ func (o *Order) RequestCapture(amount int64) ([]Event, error) {
 	}
 	return []Event{CaptureRequested{ID: o.captureID(), Amount: amount, Final: amount == rest}}, nil
 }
+
+// Due tells that goods have left and their money could not be taken.
+func (o *Order) Due() bool { return o.Failing() && o.FulfilmentState() != "none" }
 
 // Failing tells a capture that failed and is tried again.
 func (o *Order) Failing() bool {
@@ -61,7 +64,7 @@ func (o *Order) RequestRefund(amount int64, reason string, now time.Time) ([]Eve
 func (o *Order) PaymentState() string {
 	taken, back := o.Taken(), o.GivenBack()
 	switch {
-	case o.Failing():
+	case o.Due():
 		return "payment_due"
 	case back > 0 && back >= taken:
 		return "refunded"
@@ -108,7 +111,7 @@ func (o *Order) Unsettled() bool {
 		}
 	}
 	for i := range o.Refunds {
-		if o.Refunds[i].State != MoneyDone {
+		if s := o.Refunds[i].State; s == MoneyPending || s == MoneyFailed {
 			return true
 		}
 	}

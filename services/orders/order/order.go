@@ -1,9 +1,11 @@
 // Package order is the heart of orders: it decides. It is pure; what it needs,
 // time and ids too, comes with the command.
 //
-//	           ┌────────────► Confirmed          stock held, payment authorized
+//	           ┌────────────► Confirmed ◄──► Canceling ──► Canceled     stock held, payment authorized; then called off
 //	Placed ────┤
-//	(pending)  └────────────► Rejected           sold out, declined, or unresolved at the deadline
+//	(pending)  └────────────► Rejected           sold out, declined, canceled, or unresolved at the deadline
+//
+// Beside that go its goods (dispatched, returned), its captures and its refunds.
 //
 // Facts (held, authorized, declined, unknown, voided…) are accepted in every
 // state and answered with what they call for; only decisions can lose. An order
@@ -98,6 +100,7 @@ type Order struct {
 
 	// What came after its confirmation.
 	MultiCapture bool         `json:",omitempty"` // its money can be taken in parts
+	LetGo        bool         `json:",omitempty"` // what was set aside and not taken is not ours any more
 	Cancellation Cancellation `json:",omitzero"`
 	Parts        []Part       `json:",omitempty"` // by line; shorter than Lines while nothing happened to the rest
 	Parcels      []string     `json:",omitempty"` // ids of those that left

@@ -147,13 +147,20 @@ func (o *Order) ReceiveReturn(r Receipt) ([]Event, error) {
 	}
 	events := []Event{ReturnReceived{ID: r.ID, SubjectID: o.SubjectID, Lines: lines, Refund: amount, At: r.At}}
 	if amount > 0 {
-		events = append(events, RefundRequested{ID: o.refundID(), Amount: amount, ReturnID: r.ID, Reason: ret.Reason, At: r.Now})
+		events = append(events, RefundRequested{ID: o.refundID(), Amount: amount, ReturnID: r.ID, Reason: "returned", At: r.Now})
 	}
 	return events, nil
 }
 
 // owing is what may be given back for pieces: what was or will be taken, less what is given back already.
-func (o *Order) owing() int64 { return max(0, max(o.asked(), o.earned())-o.promised()) }
+// Once nothing more will leave, all that is to be taken has been asked for.
+func (o *Order) owing() int64 {
+	taking := o.asked()
+	if !o.Complete() && !o.LetGo {
+		taking = max(taking, o.earned())
+	}
+	return max(0, taking-o.promised())
+}
 
 // received is what came of what was announced.
 func received(ret *Return, came []ReturnedLine) (lines []ReturnedLine, err error) {

@@ -4,11 +4,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-21071466/souk/kit/problem"
 )
 
 // Bounds of what can happen to one order, so that its stream stays short.
 const (
-	ParcelsMax = 200 // parcels of one order
 	ReturnsMax = 100 // returns of one order
 	MoneyMax   = 100 // captures, and refunds, of one order
 )
@@ -21,7 +22,7 @@ const (
 	MoneyPending MoneyState = "pending" // asked for, or its outcome not known yet
 	MoneyDone    MoneyState = "done"
 	MoneyFailed  MoneyState = "failed"  // tried again
-	MoneyDropped MoneyState = "dropped" // not wanted any more: the order was canceled before it was taken
+	MoneyDropped MoneyState = "dropped" // not tried any more: not wanted, or an operator says so
 )
 
 // Capture is one taking of money.
@@ -37,6 +38,7 @@ type Capture struct {
 type Refund struct {
 	ID       string     `json:"id"`
 	Amount   int64      `json:"amount"`
+	Unearned bool       `json:"unearned,omitempty"` // taken for pieces that never left
 	ReturnID string     `json:"return_id,omitempty"`
 	Reason   string     `json:"reason,omitempty"`
 	State    MoneyState `json:"state"`
@@ -77,7 +79,19 @@ func (o *Order) GivenBack() (sum int64) {
 // promised is what was refunded or is still to be.
 func (o *Order) promised() (sum int64) {
 	for i := range o.Refunds {
-		sum += o.Refunds[i].Amount
+		if o.Refunds[i].State != MoneyDropped {
+			sum += o.Refunds[i].Amount
+		}
+	}
+	return sum
+}
+
+// unearned is what of that was taken for pieces that never left.
+func (o *Order) unearned() (sum int64) {
+	for i := range o.Refunds {
+		if o.Refunds[i].Unearned && o.Refunds[i].State != MoneyDropped {
+			sum += o.Refunds[i].Amount
+		}
 	}
 	return sum
 }
@@ -107,6 +121,21 @@ func (o *Order) earned() (sum int64) {
 	return sum
 }
 
+// worth is what the order can come to at most: its pieces that were not canceled, shipping included.
+func (o *Order) worth() (sum int64) {
+	kept := false
+	for i := range o.Lines {
+		if n := o.Lines[i].Quantity - o.part(i).Canceled; n > 0 {
+			kept = true
+			sum += o.Lines[i].Share(n)
+		}
+	}
+	if kept {
+		sum += o.shippingTotal()
+	}
+	return sum
+}
+
 func (o *Order) shippingTotal() int64 {
 	if o.Totals.TaxInclusive {
 		return o.Shipping.Price
@@ -117,28 +146,47 @@ func (o *Order) shippingTotal() int64 {
 // settle asks for the money that dispatched pieces have earned: with each parcel where the provider can capture in
 // parts, else once nothing more will leave. What was taken beyond it is given back then.
 func (o *Order) settle(now time.Time) []Event {
-	complete, due := o.Complete(), o.earned()-o.asked()
-	switch {
-	case due > 0 && (complete || o.MultiCapture):
-		return []Event{CaptureRequested{ID: o.captureID(), Amount: due, Final: complete}}
-	case !complete:
+	if o.LetGo {
 		return nil
 	}
-	return append(o.giveBack(now), o.letGo()...)
+	if !o.Complete() {
+		if due := o.earned() - o.asked(); due > 0 && o.MultiCapture {
+			return []Event{CaptureRequested{ID: o.captureID(), Amount: due}}
+		}
+		return nil
+	}
+	dropped, next := o.dropSurplus()
+	if due := next.earned() - next.asked(); due > 0 {
+		return append(dropped, CaptureRequested{ID: next.captureID(), Amount: due, Final: true})
+	}
+	return append(append(dropped, next.giveBack(now)...), next.letGo()...)
+}
+
+// dropSurplus gives up captures that have failed and ask for more than is still to be taken; next is the order after that.
+func (o *Order) dropSurplus() (dropped []Event, next Order) {
+	next = *o
+	for i := range o.Captures {
+		c := &o.Captures[i]
+		if needed := next.earned() - (next.asked() - c.Amount); c.State == MoneyFailed && needed < c.Amount {
+			dropped = append(dropped, CaptureDropped{ID: c.ID})
+			next.setCapture(Capture{ID: c.ID}, MoneyDropped, c.Code)
+		}
+	}
+	return dropped, next
 }
 
 // giveBack is the refund of what was taken and not earned.
 func (o *Order) giveBack(now time.Time) []Event {
-	over := min(o.Taken()-o.earned(), o.Refundable())
+	over := min(o.Taken()-o.earned()-o.unearned(), o.Refundable())
 	if over <= 0 {
 		return nil
 	}
-	return []Event{RefundRequested{ID: o.refundID(), Amount: over, Reason: "canceled", At: now}}
+	return []Event{RefundRequested{ID: o.refundID(), Amount: over, Unearned: true, Reason: "canceled", At: now}}
 }
 
 // letGo releases what is held beyond what will be taken, when no final capture does so.
 func (o *Order) letGo() (queued []Event) {
-	if o.asked() == o.Totals.Total || len(o.Captures) > 0 && o.Captures[len(o.Captures)-1].Final {
+	if last := len(o.Captures) - 1; o.asked() == o.Totals.Total || last >= 0 && o.Captures[last].Final && o.Captures[last].State != MoneyDropped {
 		return nil
 	}
 	for _, step := range o.heldMoney() {
@@ -214,28 +262,58 @@ func (o *Order) DueUndo() (step Step, ok bool) {
 	return "", false
 }
 
-// DueRefund is the first refund that is to be made and whose money was taken; nil when there is none.
-func (o *Order) DueRefund() *Refund {
-	left := o.Taken()
+// DueRefund is the first refund that is to be made and whose money was taken, one that has failed before only when no
+// other is due; nil when there is none.
+func (o *Order) DueRefund() (due *Refund) {
+	funds := o.Taken() - o.GivenBack()
 	for i := range o.Refunds {
-		if o.Refunds[i].State == MoneyDone {
-			left -= o.Refunds[i].Amount
-		}
-	}
-	for i := range o.Refunds {
-		if r := &o.Refunds[i]; r.State != MoneyDone && r.Amount <= left {
+		switch r := &o.Refunds[i]; {
+		case r.Amount > funds:
+		case r.State == MoneyPending:
 			return r
+		case r.State == MoneyFailed && due == nil:
+			due = r
 		}
 	}
-	return nil
+	return due
 }
 
-// DueCapture is the first capture that is to be made; nil when there is none.
-func (o *Order) DueCapture() *Capture {
+// DueCapture is the first capture that is to be made, one that has failed before only when no other is due; nil when
+// there is none.
+func (o *Order) DueCapture() (due *Capture) {
 	for i := range o.Captures {
-		if c := &o.Captures[i]; c.State == MoneyPending || c.State == MoneyFailed {
+		switch c := &o.Captures[i]; {
+		case c.State == MoneyPending:
 			return c
+		case c.State == MoneyFailed && due == nil:
+			due = c
 		}
 	}
-	return nil
+	return due
+}
+
+// Drop leaves money as it is, because an operator says so: a capture or a refund that is not done. With a capture go the
+// refunds that only its money could have paid.
+func (o *Order) Drop(id string) ([]Event, error) {
+	if s := o.Capture(id).State; s == MoneyPending || s == MoneyFailed {
+		next := *o
+		next.setCapture(Capture{ID: id}, MoneyDropped, "")
+		return append([]Event{CaptureDropped{ID: id}}, next.unfunded()...), nil
+	}
+	if s := o.Refund(id).State; s == MoneyPending || s == MoneyFailed {
+		return []Event{RefundDropped{ID: id}}, nil
+	}
+	return nil, problem.Newf(problem.Conflict, "nothing_to_skip", "order %s has no capture or refund %s to be made", o.ID, id)
+}
+
+// unfunded gives up the newest refunds for which no money was or will be taken.
+func (o *Order) unfunded() (dropped []Event) {
+	beyond := o.promised() - o.asked()
+	for i := len(o.Refunds) - 1; i >= 0 && beyond > 0; i-- {
+		if r := &o.Refunds[i]; r.State == MoneyPending || r.State == MoneyFailed {
+			beyond -= r.Amount
+			dropped = append(dropped, RefundDropped{ID: r.ID})
+		}
+	}
+	return dropped
 }

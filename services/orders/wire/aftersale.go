@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -71,6 +72,9 @@ func (s *Server) CaptureOrder(ctx context.Context, req *ordersv1.CaptureOrderReq
 // OpenReturn announces what comes back.
 func (s *Server) OpenReturn(ctx context.Context, req *ordersv1.OpenReturnRequest) (*ordersv1.Return, error) {
 	p := auth.From(ctx)
+	if err := announced(p, req); err != nil {
+		return nil, err
+	}
 	opening := order.Opening{Reason: req.Reason, Reference: req.Reference, Lines: returnedLines(req.Lines)}
 	receipt, err := s.receipt(ctx, p, req)
 	if err == nil {
@@ -85,6 +89,18 @@ func (s *Server) OpenReturn(ctx context.Context, req *ordersv1.OpenReturnRequest
 	}
 	rpc.SetStatus(ctx, http.StatusCreated)
 	return ReturnMessage(&o, o.Return(returnID)), nil
+}
+
+// announced refuses what only staff may say of a return: what becomes of the goods, and the merchant's own number.
+func announced(p auth.Principal, req *ordersv1.OpenReturnRequest) error {
+	if p.Staff() {
+		return nil
+	}
+	writtenOff := slices.ContainsFunc(req.Lines, func(l *ordersv1.ReturnLine) bool { return l.GetWriteOff() })
+	if writtenOff || req.Reference != "" {
+		return problem.New(problem.Forbidden, "staff_only", "only the staff of the shop writes goods off and gives returns a number of its own")
+	}
+	return nil
 }
 
 func checkOpening(req *ordersv1.OpenReturnRequest) error {
@@ -189,7 +205,7 @@ func (s *Server) amountOf(ctx context.Context, orderID, field string, m *typev1.
 		return nil, malformed(field, err)
 	}
 	currency, err := s.App.Currency(ctx, orderID)
-	if err == nil && currency != amount.Currency {
+	if err == nil && currency != "" && currency != amount.Currency { // "": the command says that there is no such order
 		err = problem.Field(field, "currency_mismatch", "the order is in "+currency)
 	}
 	return &amount, err

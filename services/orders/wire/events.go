@@ -29,6 +29,9 @@ func Publish(r eventlog.Recorded) (typ string, data []byte, err error) {
 	if err != nil {
 		return "", nil, err
 	}
+	if f, failed := e.(order.CaptureFailed); failed && !f.Due {
+		return "", nil, nil // nothing has left for it yet
+	}
 	m, err := message(r.Stream, e)
 	if err != nil {
 		return "", nil, err

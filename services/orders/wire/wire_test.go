@@ -69,7 +69,7 @@ var sayings = []said{
 	},
 	{
 		"CaptureFailed",
-		order.CaptureFailed{ID: "cap_1", Code: "capture_refused", SubjectID: "sub_1", Amount: 905, Currency: "GBP"},
+		order.CaptureFailed{ID: "cap_1", Code: "capture_refused", Due: true, SubjectID: "sub_1", Amount: 905, Currency: "GBP"},
 		&ordersv1.PaymentDue{OrderId: "ord_1", SubjectId: "sub_1", Amount: gbp("9.05"), Code: "capture_refused"},
 	},
 	{
@@ -77,6 +77,7 @@ var sayings = []said{
 		order.RejectedEvent{Rejection: order.Rejection{Code: "sold_out"}, CartID: "crt_1", At: noon},
 		&ordersv1.OrderRejected{OrderId: "ord_1", CartId: "crt_1", Code: "sold_out"},
 	},
+	{"CaptureFailed", order.CaptureFailed{ID: "cap_1", Code: "capture_refused"}, nil},
 	{"StockHeld", order.StockHeld{Attempt: 1}, nil},
 	{"PaymentAuthorized", order.Authorized{IntentID: "pay_1"}, nil},
 	{"Undone", order.Undone{Step: order.StepPay}, nil},

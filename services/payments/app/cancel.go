@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/problem"
@@ -30,7 +31,7 @@ func (p *Payments) Cancel(ctx context.Context, c Cancellation) (intent.Intent, e
 	if !id.Valid(c.Order) || c.Run != "" && !id.Valid(c.Run) {
 		return intent.Intent{}, problem.Field("order_id", "malformed", "must be an order's id, and run_id a run's")
 	}
-	c.Reason = c.Reason[:min(len(c.Reason), reasonMax)]
+	c.Reason = strings.ToValidUTF8(c.Reason[:min(len(c.Reason), reasonMax)], "")
 	live, err := p.callOff(ctx, c)
 	if err != nil {
 		return intent.Intent{}, fmt.Errorf("cancel payment of %s: %w", c.Order, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/id"
@@ -34,7 +35,7 @@ func (d *Demand) check() error {
 	case d.Amount.Minor <= 0:
 		return problem.Field("amount", "out_of_range", "must be more than nothing")
 	}
-	d.Reason = d.Reason[:min(len(d.Reason), reasonMax)]
+	d.Reason = strings.ToValidUTF8(d.Reason[:min(len(d.Reason), reasonMax)], "")
 	return nil
 }
 

@@ -60,15 +60,26 @@ func (p *Payments) setWebhook(tx sqlstore.Tx, w *webhook, tries int, due int64) 
 	return err
 }
 
-// sweep destroys what has expired: webhooks, done or not, and keys of clients.
+// sweepRounds bounds the transactions of one sweep; what is left waits for the next.
+const sweepRounds = 1000
+
+// sweep destroys what has expired: webhooks, done or not, and keys of clients. It goes on while there is more, so that it
+// keeps up with any number of orders.
 func (p *Payments) sweep(ctx context.Context, now time.Time) error {
-	return p.Store.Update(ctx, func(tx sqlstore.Tx) error {
-		_, err := tx.Exec(`DELETE FROM webhooks WHERE (shop, provider, event_id) IN
-			(SELECT shop, provider, event_id FROM webhooks WHERE expires_at <= ? LIMIT ?)`, now.UnixMicro(), sweepMax)
-		if err != nil {
+	for range sweepRounds {
+		var gone, keys int64
+		err := p.Store.Update(ctx, func(tx sqlstore.Tx) (err error) {
+			gone, err = tx.Exec(`DELETE FROM webhooks WHERE (shop, provider, event_id) IN
+				(SELECT shop, provider, event_id FROM webhooks WHERE expires_at <= ? LIMIT ?)`, now.UnixMicro(), sweepMax)
+			if err != nil {
+				return err
+			}
+			keys, err = idem.Sweep(tx, now.Add(-idem.Keep), sweepMax)
+			return err
+		})
+		if err != nil || max(gone, keys) < sweepMax || ctx.Err() != nil {
 			return err
 		}
-		_, err = idem.Sweep(tx, now.Add(-idem.Keep), sweepMax)
-		return err
-	})
+	}
+	return nil
 }
