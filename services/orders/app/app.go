@@ -117,19 +117,26 @@ func (a *App) read(tx sqlstore.Tx, orderID string) (o order.Order, placed eventl
 	if len(recorded) == EventsMax {
 		return o, placed, fmt.Errorf("read order %s: it has %d events or more", orderID, EventsMax)
 	}
-	for _, r := range recorded {
-		e, err := Decode(r.Type, r.Schema, r.Data)
-		if err != nil {
-			return order.Order{}, placed, fmt.Errorf("read order %s at version %d: %w", orderID, r.Version, err)
-		}
-		if err := o.Evolve(e); err != nil {
-			return order.Order{}, placed, err
-		}
-	}
 	if len(recorded) > 0 {
 		placed = recorded[0].Meta
 	}
-	return o, placed, nil
+	o, err = Fold(recorded)
+	return o, placed, err
+}
+
+// Fold is an order after the stored events of its stream, from the first.
+func Fold(recorded []eventlog.Recorded) (o order.Order, err error) {
+	for i := range recorded {
+		r := &recorded[i]
+		e, err := Decode(r.Type, r.Schema, r.Data)
+		if err == nil {
+			err = o.Evolve(e)
+		}
+		if err != nil {
+			return order.Order{}, fmt.Errorf("read order %s at version %d: %w", r.Stream, r.Version, err)
+		}
+	}
+	return o, nil
 }
 
 // look is an order as it stands within an update, from memory where that is still true.

@@ -11,12 +11,12 @@ import (
 // schemaVersion is the version of the private events that this release writes.
 const schemaVersion = 1
 
-// placedName is the stored name of the event that begins an order.
-const placedName = "OrderPlaced"
+// PlacedName is the stored name of the event that begins an order.
+const PlacedName = "OrderPlaced"
 
 // kinds are the events by their stored names, which never change.
 var kinds = map[string]func(data []byte) (order.Event, error){
-	placedName:          into[order.Placed],
+	PlacedName:          into[order.Placed],
 	"StockHeld":         into[order.StockHeld],
 	"StockRefused":      into[order.StockRefused],
 	"CreditHeld":        into[order.CreditHeld],

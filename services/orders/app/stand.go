@@ -55,14 +55,8 @@ func (a *App) foldAt(tx sqlstore.Tx, s stand) (o order.Order, err error) {
 	if err != nil {
 		return o, fmt.Errorf("read order %s: %w", s.OrderID, err)
 	}
-	for _, r := range recorded {
-		e, err := Decode(r.Type, r.Schema, r.Data)
-		if err != nil {
-			return o, fmt.Errorf("read order %s at version %d: %w", s.OrderID, r.Version, err)
-		}
-		if err := o.Evolve(e); err != nil {
-			return o, err
-		}
+	if o, err = Fold(recorded); err != nil {
+		return o, err
 	}
 	if o.Version != s.Version {
 		return o, fmt.Errorf("read order %s: it has %d events, its stored answer tells of %d", s.OrderID, o.Version, s.Version)

@@ -40,7 +40,7 @@ func (v *Orders) Lines(ctx context.Context, f Filter, after Mark, limit int) (pa
 	}
 	lines := 0
 	for i := range streams {
-		o, err := fold(streams[i])
+		o, err := app.Fold(streams[i])
 		if err != nil {
 			return nil, false, err
 		}
@@ -50,17 +50,4 @@ func (v *Orders) Lines(ctx context.Context, f Filter, after Mark, limit int) (pa
 		page = append(page, Lined{rows[i], o})
 	}
 	return page, len(rows) > len(page), nil
-}
-
-func fold(stream []eventlog.Recorded) (o order.Order, err error) {
-	for i := range stream {
-		e, err := app.Decode(stream[i].Type, stream[i].Schema, stream[i].Data)
-		if err == nil {
-			err = o.Evolve(e)
-		}
-		if err != nil {
-			return o, err
-		}
-	}
-	return o, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/order"
 )
 
@@ -78,7 +79,7 @@ func (p *projector) before(ctx context.Context, r *eventlog.Recorded) (story, er
 
 // tell folds the events of one order, or takes what others have folded already: but they do not know when it was canceled.
 func (p *projector) tell(c *change, before story) error {
-	if c.story = before; before.Status == order.Absent && c.events[0].Type != placedName {
+	if c.story = before; before.Status == order.Absent && c.events[0].Type != app.PlacedName {
 		return fmt.Errorf("%s before it was placed", c.events[0].Type)
 	}
 	last := c.events[len(c.events)-1]
@@ -100,13 +101,10 @@ func (p *projector) tell(c *change, before story) error {
 	return nil
 }
 
-// placedName is the stored name of the event that begins an order.
-const placedName = "OrderPlaced"
-
 // The stored names of events that can change what an order adds to sales, and its returns.
 var (
 	canceledEvent = []string{"OrderCanceled"}
-	salesEvents   = []string{placedName, "OrderConfirmed", "OrderRejected", "CancelRequested", "OrderCanceled", "CancelRefused", "ReturnReceived"}
+	salesEvents   = []string{app.PlacedName, "OrderConfirmed", "OrderRejected", "CancelRequested", "OrderCanceled", "CancelRefused", "ReturnReceived"}
 	returnEvents  = []string{"ReturnOpened", "ReturnReceived", "ReturnClosed", "RefundRequested"}
 )
 
