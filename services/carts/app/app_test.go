@@ -109,6 +109,8 @@ func (r *rooms) Availability(context.Context, []string) (map[string]app.Availabi
 // Rates is shipping.
 func (r *rooms) Rates(_ context.Context, p app.Parcel) ([]app.Option, error) {
 	r.meanwhile()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.weights = append(r.weights, p.WeightGrams)
 	return r.rates[p.Country], nil
 }
