@@ -169,9 +169,7 @@ func wrongParameters(route, name string) []string {
 	case "state", "currency", "payment_state", "fulfilment_state":
 		return []string{long, "nonsense", "%00", "%ff"}
 	case "country":
-		if route == "GET /api/shipping/rates" { // elsewhere a filter
-			return []string{long, "nonsense", "%00", "%ff"}
-		}
+		return []string{long, "nonsense", "gb", "%00", "%ff"}
 	case "kind":
 		return []string{long, "nonsense", "%00"}
 	case "since", "until":

@@ -63,8 +63,16 @@ func (s *Server) ListOrders(ctx context.Context, req *ordersv1.ListOrdersRequest
 	return res, nil
 }
 
+// isCountry tells whether this may be a country's code, or none.
+func isCountry(code string) bool {
+	return code == "" || len(code) == 2 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
 // readList reads what lists of orders have in common.
 func readList(f *view.Filter, since, until string, size int32, token string) (limit int, after view.Mark, err error) {
+	if !isCountry(f.Country) {
+		return 0, after, problem.Field("country", "malformed", "an ISO 3166-1 alpha-2 code such as GB")
+	}
 	for _, c := range [...]struct {
 		field, value string
 		allowed      []string

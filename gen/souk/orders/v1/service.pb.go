@@ -424,7 +424,7 @@ type CancelOrderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "ord_…".
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
-	// Why, at most 200 characters.
+	// Why, at most 200 characters; it is kept for good, so write no name and no address.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -481,7 +481,7 @@ type CaptureOrderRequest struct {
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// How much; all that was not asked for yet when absent.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	// Why, at most 200 characters.
+	// Why, at most 200 characters; it is kept for good, so write no name and no address.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -545,7 +545,7 @@ type OpenReturnRequest struct {
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// What comes back; everything that can when none.
 	Lines []*ReturnLine `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
-	// Why, at most 200 characters.
+	// Why, at most 200 characters; it is kept for good, so write no name and no address.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// It is here: received at once. Only staff may say so.
 	Received bool `protobuf:"varint,4,opt,name=received,proto3" json:"received,omitempty"`
@@ -809,7 +809,7 @@ type CloseReturnRequest struct {
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// "ret_…".
 	ReturnId string `protobuf:"bytes,2,opt,name=return_id,json=returnId,proto3" json:"return_id,omitempty"`
-	// Why, at most 200 characters.
+	// Why, at most 200 characters; it is kept for good, so write no name and no address.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1009,7 +1009,7 @@ type RefundOrderRequest struct {
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// More than nothing, at most what is refundable.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	// Why, at most 200 characters; required.
+	// Why, at most 200 characters; required. It is kept for good, so write no name and no address.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
