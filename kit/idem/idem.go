@@ -120,3 +120,8 @@ func Sweep(tx sqlstore.Tx, before time.Time, limit int) (int64, error) {
 	}
 	return swept, nil
 }
+
+// Expire is Sweep of what is older than Keep: a task for kit/sweep.
+func Expire(tx sqlstore.Tx, now time.Time, limit int) (int64, error) {
+	return Sweep(tx, now.Add(-Keep), limit)
+}

@@ -148,6 +148,11 @@ func Sweep(tx sqlstore.Tx, before time.Time, limit int) (int64, error) {
 	return n, nil
 }
 
+// Expire is Sweep of what ended longer than KeepDone ago: a task for kit/sweep.
+func Expire(tx sqlstore.Tx, now time.Time, limit int) (int64, error) {
+	return Sweep(tx, now.Add(-KeepDone), limit)
+}
+
 func read(tx sqlstore.Tx, id string) (Run, error) {
 	r, err := scan(tx.QueryRow(`SELECT `+columns+` FROM saga_runs WHERE id = ?`, id))
 	switch {

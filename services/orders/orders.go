@@ -28,10 +28,12 @@ import (
 
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/projection"
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sweep"
 	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/order"
 	"github.com/seed-21071466/souk/services/orders/view"
@@ -63,7 +65,7 @@ type orders struct {
 	driver *saga.Driver
 	rows   *projection.Projector
 	views  *view.Orders
-	keys   *sweeper
+	keys   *sweep.Sweeper
 	work   sync.WaitGroup
 }
 
@@ -111,7 +113,7 @@ func (r *orders) connect(ctx context.Context, env *room.Env, c Config) error {
 	if err != nil {
 		return err
 	}
-	r.keys = newSweeper(r.store, env.Clock, env.Log)
+	r.keys = sweep.New(r.store, env.Clock, env.Log, idem.Expire, saga.Expire)
 	return r.join(ctx, env, log)
 }
 
@@ -143,7 +145,7 @@ func (r *orders) join(ctx context.Context, env *room.Env, log *eventlog.Log) err
 // Start begins to project, to sweep, and to drive what an earlier process left unfinished.
 func (r *orders) Start(ctx context.Context) error {
 	r.work.Go(func() { _ = r.rows.Run(context.WithoutCancel(ctx)) }) // it ends with Close and logs its own failures
-	r.work.Go(r.keys.run)
+	r.work.Go(r.keys.Run)
 	return r.driver.Start(ctx)
 }
 
@@ -151,7 +153,7 @@ func (r *orders) Start(ctx context.Context) error {
 func (r *orders) Close(ctx context.Context) error {
 	err := r.driver.Close(ctx)
 	r.rows.Close()
-	r.keys.close()
+	r.keys.Close()
 	r.work.Wait()
 	return errors.Join(err, r.store.Close())
 }

@@ -34,6 +34,7 @@ import (
 	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sweep"
 	"github.com/seed-21071466/souk/services/shipping/app"
 	"github.com/seed-21071466/souk/services/shipping/wire"
 )
@@ -54,7 +55,7 @@ func Room(c Config) room.Room {
 // opened is the room while it is open.
 type opened struct {
 	store *sqlstore.Store
-	keys  *sweeper
+	keys  *sweep.Sweeper
 	work  sync.WaitGroup
 }
 
@@ -66,7 +67,7 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{store: store, keys: newSweeper(store, env.Clock, env.Log)}
+	o := &opened{store: store, keys: sweep.New(store, env.Clock, env.Log, idem.Expire)}
 	if err := o.furnish(ctx, env, c); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -96,13 +97,13 @@ func (o *opened) furnish(ctx context.Context, env *room.Env, c Config) error {
 
 // Start begins to sweep.
 func (o *opened) Start(context.Context) error {
-	o.work.Go(o.keys.run)
+	o.work.Go(o.keys.Run)
 	return nil
 }
 
 // Close ends the sweep and closes the store.
 func (o *opened) Close(context.Context) error {
-	o.keys.close()
+	o.keys.Close()
 	o.work.Wait()
 	return o.store.Close()
 }
