@@ -37,8 +37,10 @@ func (s *shop) parked(hanging string) order.Order {
 func TestACancellationThatNeverSucceedsIsParkedAfterItsBound(t *testing.T) {
 	s := open(t)
 	o := s.parked("cancel")
-	if n := s.asked("cancel"); n != checkout.StepAttempts+1 { // the first time, the rejection was saved: that is progress
-		t.Errorf("it was asked %d times, want %d", n, checkout.StepAttempts+1)
+	// An attempt that follows the rejection in one go is not counted, because the rejection was saved: that is progress.
+	// Whether one does depends on whether the deadline came while the payment was asked for, or between two looks at it.
+	if n := s.asked("cancel"); n != checkout.StepAttempts && n != checkout.StepAttempts+1 {
+		t.Errorf("it was asked %d times, want %d, or one more", n, checkout.StepAttempts)
 	}
 	r, audit := s.run(o.ID)
 	if r.Step != "pay" || r.Resume != saga.Compensating || len(audit) != 1 || audit[0].Action != "park" {

@@ -113,7 +113,7 @@ func TestAnAnswerThatIsOldNewsDoesNotReviveTheRun(t *testing.T) {
 		})
 	})
 	s.pass(time.Second, "the run ends", s.ended(o.ID))
-	s.until("the driver has saved its answer", func() bool { return s.driver.Close(context.Background()) == nil })
+	s.until("the driver has saved its answer", func() bool { return s.driver.Load().Close(context.Background()) == nil })
 	if revived.Load() {
 		t.Error("a run that had ended was running again")
 	}
@@ -165,7 +165,7 @@ func TestAFactAboutAnOrderThatWasNeverPlacedIsALetter(t *testing.T) {
 func TestADriverThatLostTheStoreIsFenced(t *testing.T) {
 	s := open(t)
 	o := s.undecided("k1")
-	s.must(s.driver.Close(context.Background())) // what follows is driven by hand
+	s.must(s.driver.Load().Close(context.Background())) // what follows is driven by hand
 	stale, _ := s.run(o.ID)
 	s.must(s.store.Update(context.Background(), func(tx sqlstore.Tx) error {
 		_, err := saga.TakeOver(tx, "another", s.clock.Now())

@@ -43,7 +43,7 @@ type shop struct {
 	store   *sqlstore.Store
 	log     *eventlog.Log
 	app     *app.App
-	driver  *saga.Driver
+	driver  atomic.Pointer[saga.Driver] // an old caller may still kick it while a new process boots
 	dead    *atomic.Bool
 	updates atomic.Int64
 	ctx     context.Context // of the callers in the background
@@ -96,22 +96,23 @@ func (s *shop) boot() {
 		Store: store, Log: log, Clock: s.clock, IDs: s.ids, Logger: slog.New(slog.DiscardHandler), Shop: "shop",
 		Carts: ports, Stock: ports, Payments: ports, People: ports, Shipping: ports, Catalog: ports, Pricing: ports,
 	}, s, app.Options{})
-	s.driver, err = saga.NewDriver(store, s.app.Advance, app.Definitions(), saga.Options{
+	driver, err := saga.NewDriver(store, s.app.Advance, app.Definitions(), saga.Options{
 		Owner: "orders", Clock: s.clock, Log: slog.New(slog.DiscardHandler),
 	})
 	s.must(err)
+	s.driver.Store(driver)
 }
 
 func (s *shop) start() {
 	s.Helper()
-	s.must(s.driver.Start(context.Background()))
+	s.must(s.driver.Load().Start(context.Background()))
 }
 
 // stop ends the process in an orderly way.
 func (s *shop) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = s.driver.Close(ctx) // what hangs is cut short
+	_ = s.driver.Load().Close(ctx) // what hangs is cut short
 	if err := s.store.Close(); err != nil {
 		s.Error(err)
 	}
@@ -322,6 +323,6 @@ func (s *shop) forget(orderID string) error {
 }
 
 // KickFrom and KickBegun pass on to the driver, which is made after the use cases.
-func (s *shop) KickFrom(ctx context.Context, run string) { s.driver.KickFrom(ctx, run) }
+func (s *shop) KickFrom(ctx context.Context, run string) { s.driver.Load().KickFrom(ctx, run) }
 
-func (s *shop) KickBegun(ctx context.Context, run saga.Run) { s.driver.KickBegun(ctx, run) }
+func (s *shop) KickBegun(ctx context.Context, run saga.Run) { s.driver.Load().KickBegun(ctx, run) }
