@@ -1,7 +1,10 @@
 // Package clock makes time a port: production code asks a Clock, so that a test decides what hour it is.
 package clock
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Clock tells the time and wakes whoever waits for it. Times are UTC.
 type Clock interface {
@@ -40,3 +43,15 @@ type systemTimer struct{ timer *time.Timer }
 func (t systemTimer) C() <-chan time.Time        { return t.timer.C }
 func (t systemTimer) Stop() bool                 { return t.timer.Stop() }
 func (t systemTimer) Reset(d time.Duration) bool { return t.timer.Reset(d) }
+
+// Sleep waits d of the machine's time, or less: when ctx ends it returns at once, with the context's error.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,8 +1,11 @@
 package clock_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/clock"
@@ -14,6 +17,20 @@ func TestSystemTellsUTC(t *testing.T) {
 	if zone := (clock.System{}).Now().Location(); zone != time.UTC {
 		t.Errorf("the time is told in %v", zone)
 	}
+}
+
+func TestSleepWaitsUntilItsContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		began := time.Now()
+		if err := clock.Sleep(ctx, time.Minute); err != nil || time.Since(began) != time.Minute {
+			t.Errorf("a sleep of a minute took %v: %v", time.Since(began), err)
+		}
+		if err := clock.Sleep(ctx, 24*time.Hour); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Hour {
+			t.Errorf("woken after %v: %v", time.Since(began), err)
+		}
+	})
 }
 
 // arrived reports whether a time waits in the channel.

@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-21071466/souk/kit/clock"
 )
 
 // Bounds of a call.
@@ -91,7 +93,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		if !later || try == Attempts {
 			return refused(method, path, status, answer)
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := clock.Sleep(ctx, wait); err != nil {
 			return fmt.Errorf("wait to repeat %s %s: %w", method, path, err)
 		}
 	}
@@ -135,17 +137,6 @@ func patience(status int, header http.Header, try int) (time.Duration, bool) {
 	}
 	wait := time.Duration(seconds) * time.Second
 	return wait, wait <= WaitMax
-}
-
-func sleep(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 func decode(method, path string, answer []byte, into any) error {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-21071466/souk/kit/clock"
 )
 
 // Bounds of a call. Every call of an import may be made twice, so one whose
@@ -98,7 +100,7 @@ func (s *Shop) call(ctx context.Context, method, path string, body []byte, into 
 		if wait == 0 {
 			wait = backoff(attempt)
 		}
-		if err := sleep(ctx, min(wait, waitMax)); err != nil {
+		if err := clock.Sleep(ctx, min(wait, waitMax)); err != nil {
 			return err
 		}
 	}
@@ -108,17 +110,6 @@ func (s *Shop) call(ctx context.Context, method, path string, body []byte, into 
 func backoff(attempt int) time.Duration {
 	wait := min(waitFirst<<(attempt-1), waitMax)
 	return wait/2 + rand.N(wait/2)
-}
-
-func sleep(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // once makes one attempt. A wait below zero says that another is of no use,

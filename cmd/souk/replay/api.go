@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed-21071466/souk/kit/clock"
 )
 
 // Bounds of a call. Every call of a replay may be made again.
@@ -115,7 +117,7 @@ func (a *api) call(ctx context.Context, r request, into *buffer) (answer, error)
 		if err != nil && time.Since(t.failing) > a.patience {
 			return answer{}, fmt.Errorf("%s %s: no success within %v: %w", r.method, r.path, a.patience, err)
 		}
-		if err := sleep(ctx, wait.after(attempt)); err != nil {
+		if err := clock.Sleep(ctx, wait.after(attempt)); err != nil {
 			return answer{}, err
 		}
 	}
@@ -159,17 +161,6 @@ func (a *api) up() {
 func (p pause) after(attempt int) time.Duration {
 	wait := min(p.first<<min(attempt, 16), p.most)
 	return wait/2 + rand.N(wait/2)
-}
-
-func sleep(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // once makes one attempt. A wait says that it is not decided, an error that no answer came.

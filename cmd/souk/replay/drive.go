@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-21071466/souk/kit/clock"
 )
 
 // drive is a replay on its way.
@@ -71,7 +73,7 @@ func (d *drive) hand(ctx context.Context, q *queues) error {
 				from = v.time
 			}
 			due := time.Duration(float64(v.time-from) / d.options.Speed * float64(time.Second))
-			if err := sleep(ctx, max(time.Until(began.Add(due)), 1)); err != nil {
+			if err := clock.Sleep(ctx, max(time.Until(began.Add(due)), 1)); err != nil {
 				return err
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-21071466/souk/cmd/souk/retail"
+	"github.com/seed-21071466/souk/kit/clock"
 )
 
 // figures are what the shop says of the replayed orders.
@@ -57,7 +58,7 @@ func (d *drive) settle(ctx context.Context) error {
 			}
 		}
 		d.progress.step("waiting for what follows by events: %s", waiting)
-		if err := sleep(ctx, settlePause.after(attempt)); err != nil {
+		if err := clock.Sleep(ctx, settlePause.after(attempt)); err != nil {
 			return err
 		}
 	}

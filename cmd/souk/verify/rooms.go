@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-21071466/souk/cmd/souk/client"
+	"github.com/seed-21071466/souk/kit/clock"
 )
 
 // roomNames are the rooms that answer an audit, each after those whose events it follows, so that most consumers are
@@ -120,7 +121,7 @@ func (a *audit) awaitConsumers(ctx context.Context) error {
 			return nil
 		}
 		a.options.Progress("waiting for consumers", len(behind))
-		if err := sleep(ctx, poll); err != nil {
+		if err := clock.Sleep(ctx, poll); err != nil {
 			return err
 		}
 		if err := a.askAgain(ctx, behind); err != nil {

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-21071466/souk/cmd/souk/client"
+	"github.com/seed-21071466/souk/kit/clock"
 )
 
 // Bounds of a check.
@@ -171,7 +172,7 @@ func (a *audit) pause(ctx context.Context, round int) error {
 		return nil
 	}
 	a.options.Progress("settling", 0)
-	return sleep(ctx, a.options.Settle*pauses[round-1]/(pauses[0]+pauses[1]+pauses[2]))
+	return clock.Sleep(ctx, a.options.Settle*pauses[round-1]/(pauses[0]+pauses[1]+pauses[2]))
 }
 
 // look finds what is broken now; suspected is what the look before found, nil in the first.
@@ -197,15 +198,4 @@ func agreed(before, now []Finding, first bool) []Finding {
 		seen[f.key()] = true
 	}
 	return slices.DeleteFunc(now, func(f Finding) bool { return !seen[f.key()] })
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
