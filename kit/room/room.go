@@ -9,6 +9,7 @@ package room
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,7 @@ import (
 	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/rpc"
+	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
 // Room is what a room's door gives: a name, its needs and how it opens.
@@ -57,7 +59,7 @@ type Readier interface {
 type Env struct {
 	Name       string // of the room
 	Shop       string
-	Dir        string // the data folder; the room's file is <Dir>/<Name>.db
+	Dir        string // the data folder
 	Clock      clock.Clock
 	IDs        id.Source
 	Log        *slog.Logger // says the room's name
@@ -68,6 +70,13 @@ type Env struct {
 	REST       *rest.Mux
 	Bus        *bus.Bus
 	Tokens     *auth.Signer
+
+	stores func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
+}
+
+// OpenStore opens the room's own store, wherever the shop keeps it, and brings the schemas up to date in this order.
+func (e *Env) OpenStore(ctx context.Context, schemas ...sqlstore.Schema) (*sqlstore.Store, error) {
+	return e.stores(ctx, e.Name, sqlstore.Options{Name: e.Name, Schemas: schemas, Registerer: e.Registerer, Log: e.Log})
 }
 
 // Shared is what all rooms of a process have in common.
@@ -82,6 +91,8 @@ type Shared struct {
 	REST       *rest.Mux
 	Bus        *bus.Bus
 	Tokens     *auth.Signer
+	// Stores opens the store of a room; default the file <Dir>/<room>.db.
+	Stores func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
 }
 
 // complete fills in the defaults.
@@ -97,6 +108,11 @@ func (s Shared) complete() Shared {
 	}
 	if s.RPC == nil {
 		s.RPC = rpc.NewServer(rpc.Options{Log: s.Log, Registerer: s.Registerer, Shop: s.Shop})
+	}
+	if s.Stores == nil {
+		s.Stores = func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error) {
+			return sqlstore.Open(ctx, filepath.Join(s.Dir, room+".db"), o)
+		}
 	}
 	return s
 }
@@ -117,6 +133,7 @@ func (s Shared) env(name string) *Env {
 		REST:       s.REST,
 		Bus:        s.Bus,
 		Tokens:     s.Tokens,
+		stores:     s.Stores,
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -59,9 +58,7 @@ type carts struct {
 }
 
 func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
-	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, env.Name+".db"), sqlstore.Options{
-		Name: env.Name, Schemas: []sqlstore.Schema{app.Schema(), bus.Schema()}, Registerer: env.Registerer, Log: env.Log,
-	})
+	store, err := env.OpenStore(ctx, app.Schema(), bus.Schema())
 	if err != nil {
 		return nil, err
 	}

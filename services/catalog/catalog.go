@@ -17,7 +17,6 @@ package catalog
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/bus"
@@ -45,10 +44,7 @@ func Room(Config) room.Room {
 type opened struct{ store *sqlstore.Store }
 
 func open(ctx context.Context, env *room.Env) (room.Opened, error) {
-	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, Name+".db"), sqlstore.Options{
-		Name: Name, Schemas: []sqlstore.Schema{schema.Schema(), eventlog.Schema(), bus.Schema()},
-		Registerer: env.Registerer, Log: env.Log,
-	})
+	store, err := env.OpenStore(ctx, schema.Schema(), eventlog.Schema(), bus.Schema())
 	if err != nil {
 		return nil, fmt.Errorf("open the catalog: %w", err)
 	}

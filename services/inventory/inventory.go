@@ -42,7 +42,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 
 	"github.com/seed-21071466/souk/kit/bus"
@@ -72,10 +71,7 @@ type opened struct {
 }
 
 func open(ctx context.Context, env *room.Env) (room.Opened, error) {
-	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, Name+".db"), sqlstore.Options{
-		Name: Name, Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema(), bus.Schema(), idem.Schema()},
-		Registerer: env.Registerer, Log: env.Log,
-	})
+	store, err := env.OpenStore(ctx, app.Schema(), eventlog.Schema(), bus.Schema(), idem.Schema())
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -70,9 +69,7 @@ type orders struct {
 }
 
 func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
-	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, env.Name+".db"), sqlstore.Options{
-		Name: env.Name, Schemas: append(app.Schemas(), bus.Schema(), projection.Schema()), Registerer: env.Registerer, Log: env.Log,
-	})
+	store, err := env.OpenStore(ctx, append(app.Schemas(), bus.Schema(), projection.Schema())...)
 	if err != nil {
 		return nil, err
 	}

@@ -95,9 +95,7 @@ func open(ctx context.Context, env *room.Env, c Config) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, Name+".db"), sqlstore.Options{
-		Name: Name, Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema(), idem.Schema()}, Registerer: env.Registerer, Log: env.Log,
-	})
+	store, err := env.OpenStore(ctx, app.Schema(), eventlog.Schema(), idem.Schema())
 	if err != nil {
 		return nil, errors.Join(err, outside.Close())
 	}

@@ -20,7 +20,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"google.golang.org/grpc"
 
@@ -73,9 +72,7 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 	if err := defaults.Channel.Check(); err != nil {
 		return nil, fmt.Errorf("read how a fresh shop sells: %w", err)
 	}
-	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, Name+".db"), sqlstore.Options{
-		Name: Name, Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema()}, Registerer: env.Registerer, Log: env.Log,
-	})
+	store, err := env.OpenStore(ctx, app.Schema(), eventlog.Schema())
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -60,10 +59,7 @@ type opened struct {
 }
 
 func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
-	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, Name+".db"), sqlstore.Options{
-		Name: Name, Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema(), bus.Schema(), idem.Schema()},
-		Registerer: env.Registerer, Log: env.Log,
-	})
+	store, err := env.OpenStore(ctx, app.Schema(), eventlog.Schema(), bus.Schema(), idem.Schema())
 	if err != nil {
 		return nil, err
 	}

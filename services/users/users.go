@@ -28,7 +28,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -48,9 +47,7 @@ func Room(Config) room.Room { return room.Room{Name: Name, Open: open} }
 type opened struct{ store *sqlstore.Store }
 
 func open(ctx context.Context, env *room.Env) (room.Opened, error) {
-	store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, Name+".db"), sqlstore.Options{
-		Name: Name, Schemas: []sqlstore.Schema{app.Schema()}, Registerer: env.Registerer, Log: env.Log,
-	})
+	store, err := env.OpenStore(ctx, app.Schema())
 	if err != nil {
 		return nil, err
 	}
