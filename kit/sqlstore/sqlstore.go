@@ -63,6 +63,7 @@ type Options struct {
 	BatchMax   int                   // updates that share one commit at most; default BatchMaxDefault
 	QueueMax   int                   // updates that may wait; default QueueMaxDefault
 	Wrap       func(Driver) Driver   // puts a wrapper, such as faultstore's, around the driver; nil: none
+	Shared     bool                  // other processes write the SQLite file too; see Store.Shared
 }
 
 // Defaults and bounds.
@@ -83,19 +84,32 @@ type Driver interface {
 type Store struct {
 	name   string
 	driver Driver
+	others Sharing // the driver, beneath any wrapper, if others write its database
 }
 
 // Open opens the SQLite file at path, making it if need be, and migrates it.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	o = o.withDefaults()
-	driver, err := openSQLite(ctx, path, o)
+	driver, err := openFile(ctx, path, o)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s at %s: %w", o.Name, path, err)
 	}
+	others := othersOf(driver)
 	if o.Wrap != nil {
-		return &Store{name: o.Name, driver: o.Wrap(driver)}, nil
+		driver = o.Wrap(driver)
 	}
-	return &Store{name: o.Name, driver: driver}, nil
+	return &Store{name: o.Name, driver: driver, others: others}, nil
+}
+
+func openFile(ctx context.Context, path string, o Options) (Driver, error) {
+	d, err := openSQLite(ctx, path, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Shared {
+		return shareFile(path, d)
+	}
+	return d, nil
 }
 
 func (o Options) withDefaults() Options {
@@ -117,6 +131,9 @@ func positiveOr(n, other int) int {
 	}
 	return other
 }
+
+// Name is the room's, as metrics show it.
+func (s *Store) Name() string { return s.name }
 
 // View runs fn on one snapshot of the store, beside any writing. A write in fn fails.
 func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
