@@ -75,8 +75,8 @@ type Keeper struct {
 	mu      sync.Mutex
 	claims  map[string]*claim
 	strays  map[string]int64 // leases taken for claims that had gone, with their epochs
-	tending chan struct{} // closed when the goroutine that renews has ended; nil while there is none
-	safe    time.Time     // until then what is held is surely ours
+	tending chan struct{}    // closed when the goroutine that renews has ended; nil while there is none
+	safe    time.Time        // until then what is held is surely ours
 }
 
 // New makes the keeper of one store, which has been opened with Schema if it is shared.
