@@ -25,6 +25,7 @@ const (
 )
 
 type serveCmd struct {
+	Target string   `help:"What to open: all, or some of the rooms and gateway, the front door, such as orders,payments." default:"all" env:"SOUK_TARGET"`
 	Data   string   `help:"Folder where the shop keeps everything." default:"./souk-data" env:"SOUK_DATA" type:"path"`
 	HTTP   string   `name:"http" help:"Address to listen on." default:"127.0.0.1:8080" env:"SOUK_HTTP"`
 	File   string   `name:"config" help:"File of settings, YAML or JSON." env:"SOUK_CONFIG" type:"path"`
@@ -39,23 +40,29 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	targets, err := settings.Targets(c.Target)
+	if err != nil {
+		return err
+	}
 	tune()
 	listener, err := net.Listen("tcp", c.HTTP)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", c.HTTP, err)
 	}
 	url := "http://" + listener.Addr().String()
-	if settings.Payments.SandboxWebhooks == "" {
+	if targets.Gateway() && settings.Payments.SandboxWebhooks == "" {
 		settings.Payments.SandboxWebhooks = url + "/api/payments/webhooks/sandbox"
 	}
 	t := newTelemetry(c.Log)
 	defer func() { _ = t.Close(context.WithoutCancel(ctx)) }() // nothing is exported yet that could be lost
-	s, err := shop.Open(ctx, shop.Options{Dir: c.Data, Settings: settings, Telemetry: t, BusFaultSeed: busFaultSeed()})
+	s, err := shop.Open(ctx, shop.Options{
+		Dir: c.Data, Settings: settings, Targets: targets, Telemetry: t, BusFaultSeed: busFaultSeed(),
+	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	tell(s.FreshStaffKey)
-	err = c.serve(ctx, s, listener, t.Log, url)
+	err = c.serve(ctx, s, listener, t.Log.With("target", targets.String()), url)
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeMax)
 	defer cancel()
 	return errors.Join(err, s.Close(bound))
@@ -67,7 +74,7 @@ func (c *serveCmd) serve(ctx context.Context, s *shop.Shop, l net.Listener, log 
 			return errors.Join(err, l.Close())
 		}
 	}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
+	if s.Gateway() && term.IsTerminal(int(os.Stderr.Fd())) {
 		fmt.Fprintf(os.Stderr, "The shop is open at %s; its API is described at %s/docs\n", url, url)
 	}
 	log.Info("serving", "url", url, "data", c.Data)
