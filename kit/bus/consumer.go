@@ -21,7 +21,8 @@ import (
 type follower struct {
 	Consumer
 	options Options
-	feed    Feed
+	feed    Feed           // set once, before it delivers
+	distant *expectation   // of a source in another process; nil for one that is here
 	mark    watermark.Mark // inbox.low, for those who wait or measure
 	rested  time.Time      // end of the last batch that was not full; of the goroutine that delivers
 
@@ -79,25 +80,6 @@ func orDefault[T int | time.Duration](value, standard T) T {
 		return standard
 	}
 	return value
-}
-
-// attach binds the consumer to its feed and stores where it begins.
-func (f *follower) attach(ctx context.Context, feed Feed) error {
-	head, first := feed.Head(), int64(0)
-	if f.From == FromNow {
-		first = head
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := f.reload(ctx, first); err != nil {
-		return err
-	}
-	if f.inbox.low > head {
-		return fmt.Errorf("subscribe %s: it has handled %s/%d but the source ends at %d; restore both from backups of one watermark",
-			f.Name, f.Source, f.inbox.low, head)
-	}
-	f.feed = feed
-	return nil
 }
 
 // reload takes the state from the store, whatever memory says.

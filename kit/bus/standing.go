@@ -35,11 +35,17 @@ func (b *Bus) Standings(ctx context.Context, consumers ...string) ([]Standing, e
 	return standings, nil
 }
 
-// CaughtUp returns once a consumer has settled all that its source has said by now.
+// CaughtUp returns once a consumer has settled all that its source has said by
+// now. A source in another process is asked; while it does not answer, nobody
+// knows, and that is the error.
 func (b *Bus) CaughtUp(ctx context.Context, consumer string) error {
 	f := b.find(consumer)
 	if f == nil {
 		return unknownConsumer(consumer)
 	}
-	return b.WaitFor(ctx, consumer, f.Source, b.head(f.Source))
+	head, err := b.headNow(ctx, f.Source)
+	if err != nil {
+		return fmt.Errorf("wait for consumer %s to catch up with %s: %w", consumer, f.Source, err)
+	}
+	return b.WaitFor(ctx, consumer, f.Source, head)
 }
