@@ -16,9 +16,11 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
@@ -79,11 +81,21 @@ type Driver interface {
 	Close() error
 }
 
-// Store is an open database. It is safe for concurrency.
+// Store is an open database. It is safe for concurrency. What lies beneath can be changed while it is in use: see Fence.
 type Store struct {
-	name   string
-	driver Driver
+	name    string
+	driver  atomic.Pointer[Driver]
+	updates gate
 }
+
+// NewStore is a store on a driver.
+func NewStore(name string, d Driver) *Store {
+	s := &Store{name: name}
+	s.driver.Store(&d)
+	return s
+}
+
+func (s *Store) beneath() Driver { return *s.driver.Load() }
 
 // Open opens the SQLite file at path, making it if need be, and migrates it.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
@@ -93,9 +105,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s at %s: %w", o.Name, path, err)
 	}
 	if o.Wrap != nil {
-		return &Store{name: o.Name, driver: o.Wrap(driver)}, nil
+		return NewStore(o.Name, o.Wrap(driver)), nil
 	}
-	return &Store{name: o.Name, driver: driver}, nil
+	return NewStore(o.Name, driver), nil
 }
 
 func (o Options) withDefaults() Options {
@@ -122,9 +134,20 @@ func positiveOr(n, other int) int {
 func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
 	refuseNested(ctx, s.name, "View")
 	if !trace.SpanFromContext(ctx).IsRecording() {
-		return s.driver.View(ctx, fn)
+		return s.view(ctx, fn)
 	}
-	return s.traced(ctx, "view", fn, s.driver.View)
+	return s.traced(ctx, "view", fn, s.view)
+}
+
+// view asks once more when the driver was swapped and closed before fn began.
+func (s *Store) view(ctx context.Context, fn func(Tx) error) error {
+	for {
+		asked := s.driver.Load()
+		err := (*asked).View(ctx, fn)
+		if !errors.Is(err, ErrClosed) || s.driver.Load() == asked {
+			return err
+		}
+	}
 }
 
 // Update runs fn as if it were alone (serializable) and returns once its outcome is durable. What fn returns is what
@@ -137,14 +160,22 @@ func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
 func (s *Store) Update(ctx context.Context, fn func(Tx) error) error {
 	refuseNested(ctx, s.name, "Update")
 	if !trace.SpanFromContext(ctx).IsRecording() {
-		return s.driver.Update(ctx, fn)
+		return s.update(ctx, fn)
 	}
-	return s.traced(ctx, "update", fn, s.driver.Update)
+	return s.traced(ctx, "update", fn, s.update)
+}
+
+func (s *Store) update(ctx context.Context, fn func(Tx) error) error {
+	if err := s.updates.enter(ctx); err != nil {
+		return err
+	}
+	defer s.updates.leave()
+	return s.beneath().Update(ctx, fn)
 }
 
 // Close lets running calls end, then closes the database. Later calls get an error.
 func (s *Store) Close() error {
-	if err := s.driver.Close(); err != nil {
+	if err := s.beneath().Close(); err != nil {
 		return fmt.Errorf("close store %s: %w", s.name, err)
 	}
 	return nil
