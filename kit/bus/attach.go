@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
 // answerMax bounds the wait for a distant source to say where it ends.
@@ -93,19 +91,9 @@ func (f *follower) expect(ctx context.Context, feed Feed, distant DistantFeed) e
 	return nil
 }
 
-// recall is reload without making a new consumer known, as long as it depends
-// on the source where that one begins. f.mu is held.
+// recall is reload, unless it depends on the source where a new consumer begins. f.mu is held.
 func (f *follower) recall(ctx context.Context) error {
-	if f.From == FromStart {
-		return f.reload(ctx, 0)
-	}
-	var known int
-	if err := f.Store.View(ctx, func(tx sqlstore.Tx) error {
-		return tx.QueryRow(`SELECT COUNT(*) FROM bus_inbox WHERE consumer = ? AND source = ?`, f.Name, f.Source).Scan(&known)
-	}); err != nil {
-		return fmt.Errorf("read the inbox of %s: %w", f.Name, err)
-	}
-	if known == 0 {
+	if f.From == FromNow {
 		return nil
 	}
 	return f.reload(ctx, 0)
