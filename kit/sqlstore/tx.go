@@ -73,11 +73,11 @@ func (t *tx) AfterCommit(fn func()) {
 
 // Undone counts how often a store has undone what one of its updates wrote. While it stays the same, whatever an update
 // of this store has written or read, in this group or one before, still stands for the next update: what was learnt from
-// it need not be read again. ok is false where that cannot be said: in a View, or of a driver that runs updates side by
-// side.
+// it need not be read again. ok is false where that cannot be said: in a View, of a driver that runs updates side by
+// side, or of a database that other processes write.
 func Undone(of Tx) (times uint64, ok bool) {
 	t, ok := of.(*tx)
-	if !ok || t.update == nil {
+	if !ok || t.update == nil || t.update.w.shared {
 		return 0, false
 	}
 	return t.update.w.undone, true

@@ -36,6 +36,7 @@ type writer struct {
 	last     int         // members of the last group
 	patience *time.Timer // of gather
 	undone   uint64      // how often writes of a member have been undone
+	shared   bool        // others write the database too, between our groups
 }
 
 // Steps in the life of a request.
