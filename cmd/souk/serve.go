@@ -35,7 +35,7 @@ type serveCmd struct {
 }
 
 // Run serves until it is asked to stop.
-func (c *serveCmd) Run(ctx context.Context) error {
+func (c *serveCmd) Run(ctx context.Context) (err error) {
 	settings, _, err := load(c.File, c.Set)
 	if err != nil {
 		return err
@@ -45,6 +45,11 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	tune()
+	t, err := newTelemetry(c.Log, settings.Telemetry)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
 	listener, err := net.Listen("tcp", c.HTTP)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", c.HTTP, err)
@@ -53,8 +58,6 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if targets.Gateway() && settings.Payments.SandboxWebhooks == "" {
 		settings.Payments.SandboxWebhooks = url + "/api/payments/webhooks/sandbox"
 	}
-	t := newTelemetry(c.Log)
-	defer func() { _ = t.Close(context.WithoutCancel(ctx)) }() // nothing is exported yet that could be lost
 	s, err := shop.Open(ctx, shop.Options{
 		Dir: c.Data, Settings: settings, Targets: targets, Telemetry: t, BusFaultSeed: busFaultSeed(),
 	})
@@ -91,12 +94,16 @@ func tell(key string) {
 	}
 }
 
-func newTelemetry(level string) *telemetry.Telemetry {
+func newTelemetry(level string, set telemetry.Settings) (*telemetry.Telemetry, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		panic(err) // the flag allows only levels
 	}
-	return telemetry.New(telemetry.Options{Out: os.Stdout, Level: l, RequestID: rpc.RequestID, MaySee: shop.MaySee})
+	o := telemetry.Options{Out: os.Stdout, Level: l, RequestID: rpc.RequestID, MaySee: shop.MaySee}
+	if err := set.Apply(&o); err != nil {
+		return nil, err
+	}
+	return telemetry.New(o), nil
 }
 
 // busFaultSeed makes the bus deliver twice, late and out of order; tests of placements set it.
