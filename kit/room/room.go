@@ -28,6 +28,9 @@ import (
 type Room struct {
 	Name  string
 	Needs []string // the rooms that it asks; they are open before it and close after it
+	// Routes are the patterns, "POST /api/webhooks/{provider}", that it serves beside its contract's: a front door in
+	// another process must know them.
+	Routes []string
 
 	// Open opens the room: its store, its services, its place on the bus. The
 	// context bounds the opening alone.
@@ -83,6 +86,7 @@ func (e *Env) OpenStore(ctx context.Context, schemas ...sqlstore.Schema) (*sqlst
 type Shared struct {
 	Shop       string
 	Dir        string
+	Elsewhere  []string     // the rooms of other processes, which RPC reaches
 	Clock      clock.Clock  // default clock.System
 	IDs        id.Source    // default by the clock
 	Log        *slog.Logger // default slog.Default()

@@ -50,7 +50,7 @@ func TestEveryConnectionThatAStoreWritesWithIsDurable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	d := s.driver.(*sqliteDriver)
+	d := s.beneath().(*sqliteDriver)
 	for name, c := range map[string]*conn{"writer": d.writer.conn, "checkpointer": d.checkpoint.conn} {
 		got, err := c.readPragma("synchronous")
 		if err != nil || fmt.Sprint(got) != "[2]" {

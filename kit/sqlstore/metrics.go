@@ -20,6 +20,7 @@ type metrics struct {
 	commitBefore string // names of the crash points
 	commitAfter  string
 	unregister   func()
+	show         func(whether bool)
 }
 
 func newMetrics(name, path string, registerer prometheus.Registerer) (*metrics, error) {
@@ -48,28 +49,44 @@ func histogram(name, help string, buckets []float64) prometheus.Histogram {
 func (m *metrics) register(name, path string, registerer prometheus.Registerer) error {
 	m.unregister = func() {}
 	if registerer == nil {
+		m.show = func(bool) {}
 		return nil
 	}
 	wal := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "souk_sqlstore_wal_bytes", Help: "Size of the write-ahead log's file.",
 	}, func() float64 { return float64(fileSize(path + "-wal")) })
 	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"store": name}, registerer)
+	all := []prometheus.Collector{m.group, m.commit, m.wait, m.updates, m.refused, m.failed, wal}
 	var shown []prometheus.Collector
 	m.unregister = func() {
 		for _, c := range shown {
 			labelled.Unregister(c)
 		}
+		shown = nil
 	}
-	for _, c := range []prometheus.Collector{m.group, m.commit, m.wait, m.updates, m.refused, m.failed, wal} {
+	m.show = func(whether bool) {
+		m.unregister()
+		if whether {
+			shown, _ = showAll(labelled, all) // they were registered once without an error
+		}
+	}
+	var err error
+	shown, err = showAll(labelled, all)
+	return err
+}
+
+// showAll tells which are shown; those of a name that is taken are not.
+func showAll(registerer prometheus.Registerer, all []prometheus.Collector) (shown []prometheus.Collector, err error) {
+	for _, c := range all {
 		var twice prometheus.AlreadyRegisteredError
-		switch err := labelled.Register(c); {
+		switch err := registerer.Register(c); {
 		case err == nil:
 			shown = append(shown, c)
 		case !errors.As(err, &twice):
-			return fmt.Errorf("register metrics: %w", err)
+			return shown, fmt.Errorf("register metrics: %w", err)
 		}
 	}
-	return nil
+	return shown, nil
 }
 
 func fileSize(path string) int64 {

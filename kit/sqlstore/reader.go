@@ -14,6 +14,7 @@ type readers struct {
 	once  sync.Once
 	mu    sync.Mutex
 	idle  []*conn
+	long  sync.WaitGroup // those of Snapshot, which have no slot
 }
 
 func newReaders(path string, n int) *readers {
@@ -86,7 +87,10 @@ func (p *readers) give(c *conn, broken error) {
 // close waits for the Views that are running.
 func (p *readers) close() (err error) {
 	p.once.Do(func() {
+		p.mu.Lock()
 		close(p.gone)
+		p.mu.Unlock()
+		p.long.Wait()
 		for range cap(p.slots) {
 			p.slots <- struct{}{}
 		}

@@ -17,17 +17,18 @@ type Sharing interface {
 
 // Shared reports whether other processes may write this database. Where they may not, whatever this process has read or
 // committed stays true until it commits again, and may be kept in memory.
-func (s *Store) Shared() bool { return s.others != nil }
+func (s *Store) Shared() bool { return s.lies.Load().others != nil }
 
 // Elsewhere counts what other processes have committed, as far as it is known here, and gives a channel that is closed
 // when that count rises. It is a hint to look again: it comes a moment after the commit, one hint may stand for many
 // commits, and some stand for none. Nobody else writes a store that is not shared: its count stays 0, and its channel is
 // nil, which blocks for ever.
 func (s *Store) Elsewhere() (commits uint64, next <-chan struct{}) {
-	if s.others == nil {
+	others := s.lies.Load().others
+	if others == nil {
 		return 0, nil
 	}
-	return s.others.Elsewhere()
+	return others.Elsewhere()
 }
 
 // othersOf is the driver, if it is one whose database others write.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,11 +43,17 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteDriver, err
 	return d, nil
 }
 
+// stores counts the writers of this process: each counts Undone from a number that no other reaches, so that what was
+// learnt from one is not taken for another's.
+var stores atomic.Uint64
+
+const undoneBits = 40
+
 func startSQLite(c *conn, path string, m *metrics, o Options) (*sqliteDriver, error) {
 	w := &writer{
 		conn: c, name: o.Name, log: o.Log, metrics: m, batchMax: o.BatchMax,
 		queue: make(chan *request, o.QueueMax), stop: make(chan struct{}), gone: make(chan struct{}),
-		patience: time.NewTimer(gatherTime),
+		patience: time.NewTimer(gatherTime), undone: stores.Add(1) << undoneBits,
 	}
 	hold := func() func() { w.quiet.Lock(); return w.quiet.Unlock }
 	k, err := newCheckpointer(path, o.Log, hold)
@@ -94,6 +101,9 @@ func (d *sqliteDriver) View(ctx context.Context, fn func(Tx) error) error {
 func (d *sqliteDriver) Update(ctx context.Context, fn func(Tx) error) error {
 	return d.writer.update(ctx, fn)
 }
+
+// Show shows or hides the metrics.
+func (d *sqliteDriver) Show(whether bool) { d.writer.metrics.show(whether) }
 
 // Close lets the queued updates and the running views end. The last connection to close empties the log.
 func (d *sqliteDriver) Close() error {

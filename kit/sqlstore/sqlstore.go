@@ -16,9 +16,11 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
@@ -80,12 +82,29 @@ type Driver interface {
 	Close() error
 }
 
-// Store is an open database. It is safe for concurrency.
+// Store is an open database. It is safe for concurrency. What lies beneath can be changed while it is in use: see Fence.
 type Store struct {
-	name   string
-	driver Driver
+	name    string
+	lies    atomic.Pointer[base]
+	updates gate
+}
+
+// base is what lies beneath a store.
+type base struct {
+	Driver
 	others Sharing // the driver, beneath any wrapper, if others write its database
 }
+
+// NewStore is a store on a driver.
+func NewStore(name string, d Driver) *Store { return newStore(name, &base{d, othersOf(d)}) }
+
+func newStore(name string, beneath *base) *Store {
+	s := &Store{name: name}
+	s.lies.Store(beneath)
+	return s
+}
+
+func (s *Store) beneath() Driver { return s.lies.Load().Driver }
 
 // Open opens the SQLite file at path, making it if need be, and migrates it.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
@@ -94,11 +113,11 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s at %s: %w", o.Name, path, err)
 	}
-	others := othersOf(driver)
+	beneath := &base{driver, othersOf(driver)}
 	if o.Wrap != nil {
-		driver = o.Wrap(driver)
+		beneath.Driver = o.Wrap(driver)
 	}
-	return &Store{name: o.Name, driver: driver, others: others}, nil
+	return newStore(o.Name, beneath), nil
 }
 
 func openFile(ctx context.Context, path string, o Options) (Driver, error) {
@@ -139,9 +158,20 @@ func (s *Store) Name() string { return s.name }
 func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
 	refuseNested(ctx, s.name, "View")
 	if !trace.SpanFromContext(ctx).IsRecording() {
-		return s.driver.View(ctx, fn)
+		return s.view(ctx, fn)
 	}
-	return s.traced(ctx, "view", fn, s.driver.View)
+	return s.traced(ctx, "view", fn, s.view)
+}
+
+// view asks once more when the driver was swapped and closed before fn began.
+func (s *Store) view(ctx context.Context, fn func(Tx) error) error {
+	for {
+		asked := s.lies.Load()
+		err := asked.View(ctx, fn)
+		if !errors.Is(err, ErrClosed) || s.lies.Load() == asked {
+			return err
+		}
+	}
 }
 
 // Update runs fn as if it were alone (serializable) and returns once its outcome is durable. What fn returns is what
@@ -154,14 +184,22 @@ func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
 func (s *Store) Update(ctx context.Context, fn func(Tx) error) error {
 	refuseNested(ctx, s.name, "Update")
 	if !trace.SpanFromContext(ctx).IsRecording() {
-		return s.driver.Update(ctx, fn)
+		return s.update(ctx, fn)
 	}
-	return s.traced(ctx, "update", fn, s.driver.Update)
+	return s.traced(ctx, "update", fn, s.update)
+}
+
+func (s *Store) update(ctx context.Context, fn func(Tx) error) error {
+	if err := s.updates.enter(ctx); err != nil {
+		return err
+	}
+	defer s.updates.leave()
+	return s.beneath().Update(ctx, fn)
 }
 
 // Close lets running calls end, then closes the database. Later calls get an error.
 func (s *Store) Close() error {
-	if err := s.driver.Close(); err != nil {
+	if err := s.beneath().Close(); err != nil {
 		return fmt.Errorf("close store %s: %w", s.name, err)
 	}
 	return nil

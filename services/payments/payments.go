@@ -70,7 +70,7 @@ type Config struct {
 
 // Room is the room of payments.
 func Room(c Config) room.Room {
-	return room.Room{Name: Name, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) {
+	return room.Room{Name: Name, Routes: []string{wire.WebhookPattern}, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) {
 		opened, err := open(ctx, env, c)
 		if err != nil {
 			return nil, fmt.Errorf("open payments: %w", err)

@@ -17,6 +17,7 @@ var timekeepers = map[string]string{
 	"kit/telemetry": "it measures",
 	"gateway":       "it measures requests",
 	"cmd":           "it is where the machine's clock is handed out",
+	"deploy":        "it starts programs and waits for them",
 	"tools":         "no part of the program",
 }
 

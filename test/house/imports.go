@@ -76,6 +76,7 @@ var table = map[string]row{
 	"kit":      {house: []string{"kit", "gen/kit"}, foreign: []string{"*"}},
 	"gateway":  {house: []string{"kit", "gateway", "gen/kit"}, foreign: []string{"*"}},
 	"web":      {house: []string{"web", "gen"}, foreign: []string{"*"}},
+	"deploy":   {house: []string{"deploy", "kit"}, foreign: []string{"*"}},
 	"cmd":      {house: []string{"cmd", "kit", "gateway", "web", "sample"}, own: []string{"door"}, foreign: []string{"*"}},
 }
 
