@@ -83,22 +83,22 @@ type Driver interface {
 type Store struct {
 	name   string
 	driver Driver
+	listen func(hear func(news string))
 }
 
-// Open opens the SQLite file at path, making it if need be, and migrates it.
+// Open opens the SQLite file at path, making it if need be, and migrates it. Other databases have a package each, such
+// as pgstore.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	o = o.withDefaults()
-	driver, err := openSQLite(ctx, path, o)
+	o = o.WithDefaults()
+	s, err := openSQLite(ctx, path, o)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s at %s: %w", o.Name, path, err)
 	}
-	if o.Wrap != nil {
-		return &Store{name: o.Name, driver: o.Wrap(driver)}, nil
-	}
-	return &Store{name: o.Name, driver: driver}, nil
+	return s, nil
 }
 
-func (o Options) withDefaults() Options {
+// WithDefaults fills in what was left zero.
+func (o Options) WithDefaults() Options {
 	if o.Name == "" {
 		o.Name = "store"
 	}
@@ -140,6 +140,15 @@ func (s *Store) Update(ctx context.Context, fn func(Tx) error) error {
 		return s.driver.Update(ctx, fn)
 	}
 	return s.traced(ctx, "update", fn, s.driver.Update)
+}
+
+// Listen has hear told what other processes Announce, until the store closes: at once as a rule. Because news can be
+// lost, hear is also called with "" every second or so without any, and should then look for itself. It is called by one
+// goroutine, which it may keep busy. A database that no other process can write never calls it.
+func (s *Store) Listen(hear func(news string)) {
+	if s.listen != nil {
+		s.listen(hear)
+	}
 }
 
 // Close lets running calls end, then closes the database. Later calls get an error.
