@@ -140,8 +140,16 @@ func (f *Fleet) Key() string {
 	return f.key
 }
 
-// Listen starts the processes side by side, for none needs another to start, and returns when each listens or has ended.
-func (f *Fleet) Listen() error { return f.each((*Process).Start) }
+// Listen starts the processes that do not run, side by side, for none needs another to start, and returns when each
+// listens or has ended.
+func (f *Fleet) Listen() error {
+	return f.each(func(p *Process) error {
+		if !p.Ended() {
+			return nil
+		}
+		return p.Start()
+	})
+}
 
 // Ready waits until every process can serve.
 func (f *Fleet) Ready(ctx context.Context) error {
