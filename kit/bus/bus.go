@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/eventlog"
@@ -112,6 +113,8 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: no metrics
 	BatchMax   int                   // 0: BatchDefault
 	Through    func(Feed) Feed       // what every published feed passes through, such as a fault wrapper; nil: nothing
+
+	TracerProvider trace.TracerProvider // adds the handling of an event to the trace that caused it; nil: nobody does
 }
 
 // Bus carries the feeds of the rooms of this process to their consumers.

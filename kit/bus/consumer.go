@@ -287,12 +287,14 @@ func (f *follower) settle(ctx context.Context, tasks []task, next inbox) error {
 		f.become(next)
 		return nil
 	}
+	began := f.options.Clock.Now()
 	err := f.update(ctx, func(tx sqlstore.Tx) error {
 		if err := f.do(tx, tasks); err != nil {
 			return err
 		}
 		return next.store(tx, f, &f.inbox)
 	})
+	f.traced(tasks, began, err)
 	if err != nil {
 		return err
 	}
@@ -377,6 +379,7 @@ func (f *follower) become(next inbox) {
 // failed counts one failure of an event: a pause, or after the last attempt a
 // letter. While there is no room or no store for letters, the pauses go on.
 func (f *follower) failed(ctx context.Context, event *Event, cause error) (settled bool, err error) {
+	ctx = event.Meta.Within(ctx) // so that the log names the trace
 	t := f.trials[event.Position]
 	if t == nil {
 		t = &trial{}

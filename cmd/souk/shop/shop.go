@@ -85,7 +85,7 @@ func (s *Shop) open(ctx context.Context, o Options) error {
 	}
 	t := o.Telemetry
 	mux := rest.New(rest.Options{Log: t.Log})
-	s.bus = bus.New(bus.Options{Log: t.Log, Registerer: t.Registry, Through: through(o.BusFaultSeed)})
+	s.bus = bus.New(bus.Options{Log: t.Log, Registerer: t.Registry, Through: through(o.BusFaultSeed), TracerProvider: t.TracerProvider})
 	s.house, err = room.Open(ctx, room.Shared{
 		Shop: Name, Dir: o.Dir, Log: t.Log, Registerer: t.Registry, REST: mux, Bus: s.bus, Tokens: signer,
 	}, o.Settings.Rooms()...)
