@@ -87,7 +87,7 @@ func (s *Shop) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.mux = rest.New(rest.Options{Log: t.Log})
-	s.bus = bus.New(bus.Options{Log: t.Log, Registerer: t.Registry, Through: through(o.BusFaultSeed)})
+	s.bus = bus.New(bus.Options{Log: t.Log, Registerer: t.Registry, Through: through(o.BusFaultSeed), TracerProvider: t.TracerProvider})
 	s.house, err = room.Open(ctx, room.Shared{
 		Shop: Name, Dir: o.Dir, Elsewhere: names(o.Targets.away), Log: t.Log, Registerer: t.Registry, RPC: s.network.rpc,
 		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: o.Settings.Stores.open(o.Dir),
