@@ -52,7 +52,7 @@ type Shop struct {
 	house   *room.House
 	bus     *bus.Bus
 	broker  *natsbus.Broker // nil: events stay in this process
-	joined  atomic.Bool // the broker has been reached, and all that comes over it has been found
+	joined  atomic.Bool     // the broker has been reached, and all that comes over it has been found
 	ran     sync.WaitGroup
 	unlocks []func() error
 }
