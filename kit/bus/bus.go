@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/eventlog"
@@ -132,6 +133,8 @@ type Options struct {
 	Leases *lease.Book
 	// Relay carries a feed published here to the other processes. Nil: there are none.
 	Relay func(Feed)
+
+	TracerProvider trace.TracerProvider // adds the handling of an event to the trace that caused it; nil: nobody does
 }
 
 // Bus carries the feeds of the rooms of this process to their consumers.

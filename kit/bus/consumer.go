@@ -328,7 +328,10 @@ func (f *follower) settle(ctx context.Context, tasks []task, next inbox) error {
 			step.Park = append(step.Park, f.parking(task.event, 0, "waits behind an earlier letter of its key"))
 		}
 	}
-	if err := f.trust(f.keeper.Keep(ctx, step)); err != nil {
+	began := f.options.Clock.Now()
+	err := f.trust(f.keeper.Keep(ctx, step))
+	f.traced(tasks, began, err)
+	if err != nil {
 		return err
 	}
 	next.stored = next.low
@@ -400,6 +403,7 @@ func (f *follower) become(next inbox) {
 // failed counts one failure of an event: a pause, or after the last attempt a
 // letter. While there is no room or no store for letters, the pauses go on.
 func (f *follower) failed(ctx context.Context, event *Event, cause error) (settled bool, err error) {
+	ctx = event.Meta.Within(ctx) // so that the log names the trace
 	t := f.trials[event.Position]
 	if t == nil {
 		t = &trial{}

@@ -52,7 +52,7 @@ func (h *House) open(ctx context.Context, shared Shared, rooms []Room) error {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("open room %s: %w", r.Name, err)
 		}
-		o, err := r.Open(ctx, shared.env(r.Name))
+		o, err := r.Open(ctx, shared.env(r))
 		if err != nil {
 			return errors.Join(fmt.Errorf("open room %s: %w", r.Name, err), h.withdraw(ctx, r.Name))
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/room"
+	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/carts/app"
 	"github.com/seed-21071466/souk/services/carts/storesql"
 	"github.com/seed-21071466/souk/services/carts/wire"
@@ -41,10 +42,16 @@ const sweepEvery = 10 * time.Minute
 // Room is the door.
 func Room(c Config) room.Room {
 	return room.Room{
-		Name:  "carts",
-		Needs: []string{"catalog", "pricing", "inventory", "shipping", "users"},
-		Open:  func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) },
+		Name:    "carts",
+		Schemas: schemas(),
+		Needs:   []string{"catalog", "pricing", "inventory", "shipping", "users"},
+		Open:    func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) },
 	}
+}
+
+// schemas are the tables of the room's store.
+func schemas() []sqlstore.Schema {
+	return []sqlstore.Schema{storesql.Schema(), bus.Schema()}
 }
 
 type carts struct {
@@ -79,7 +86,7 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 
 // openSQL opens the rows of carts, wherever the shop keeps them.
 func openSQL(ctx context.Context, env *room.Env) (app.Store, error) {
-	db, err := env.OpenStore(ctx, storesql.Schema(), bus.Schema())
+	db, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,8 @@ type Shop struct {
 // Options of Start; the zero value works.
 type Options struct {
 	Dir       string    // an existing folder; a temporary one when empty
-	Placement Placement // One when empty
+	Placement Placement // Chosen when empty
+	Binary    string    // another souk than the present one
 	Args      []string  // further arguments of serve
 	Env       []string  // further variables
 }
@@ -65,7 +66,13 @@ func Start(t testing.TB, o Options) *Shop {
 
 func (s *Shop) open(t testing.TB, o Options) {
 	t.Helper()
-	f, err := fleet.New(o.Placement.fleet(t, fleet.Options{Binary: Binary(t), Dir: o.Dir, Args: o.Args, Env: o.Env}))
+	if o.Binary == "" {
+		o.Binary = Binary(t)
+	}
+	if o.Placement == "" {
+		o.Placement = Chosen()
+	}
+	f, err := fleet.New(o.Placement.fleet(t, fleet.Options{Binary: o.Binary, Dir: o.Dir, Args: o.Args, Env: o.Env}))
 	if err != nil {
 		t.Fatal(err)
 	}

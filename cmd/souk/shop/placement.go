@@ -84,9 +84,3 @@ type Network struct {
 	CA       string `name:"ca" help:"File of the authorities that other rooms' certificates come from, PEM."`
 	Insecure bool   `name:"insecure" default:"false" help:"Speak without TLS also beyond this machine, where something else keeps the network closed."`
 }
-
-// Broker is where events travel between processes.
-type Broker struct {
-	URL      config.Address `name:"url" help:"NATS servers with JetStream, nats://host:port,…; empty: events stay in this process."`
-	Replicas int            `name:"replicas" default:"1" help:"Servers of a cluster that keep each event."`
-}

@@ -17,10 +17,12 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/bus/faultbus"
+	"github.com/seed-21071466/souk/kit/bus/natsbus"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/telemetry"
@@ -49,6 +51,8 @@ type Shop struct {
 	network *network
 	house   *room.House
 	bus     *bus.Bus
+	broker  *natsbus.Broker // nil: events stay in this process
+	joined  atomic.Bool     // the broker has been reached, and all that comes over it has been found
 	ran     sync.WaitGroup
 	unlocks []func() error
 }
@@ -87,7 +91,9 @@ func (s *Shop) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.mux = rest.New(rest.Options{Log: t.Log})
-	s.bus = bus.New(bus.Options{Log: t.Log, Registerer: t.Registry, Through: through(o.BusFaultSeed)})
+	if err := s.openBus(ctx); err != nil {
+		return err
+	}
 	s.house, err = room.Open(ctx, room.Shared{
 		Shop: Name, Dir: o.Dir, Elsewhere: names(o.Targets.away), Log: t.Log, Registerer: t.Registry, RPC: s.network.rpc,
 		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: o.Settings.Stores.open(o.Dir),
@@ -154,7 +160,8 @@ func through(seed uint64) func(bus.Feed) bus.Feed {
 // ServeHTTP serves the public API where the front door is here; elsewhere only /healthz, /readyz and /metrics.
 func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Ready is nil when every room here can serve.
+// Ready is nil when every room here can serve. The broker must have been reached once, and every consumer must know where
+// its source ends; later a broker that is away delays events and stops no room, for the logs are the record.
 func (s *Shop) Ready(ctx context.Context) error {
 	var errs []error
 	for _, state := range s.house.Ready(ctx) {
@@ -162,7 +169,7 @@ func (s *Shop) Ready(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("room %s: %w", state.Room, state.Err))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.joinedBroker())...)
 }
 
 // Gateway says whether the front door is here.
@@ -189,6 +196,9 @@ func (s *Shop) Close(ctx context.Context) error {
 	if s.bus != nil {
 		s.bus.Close()
 		s.ran.Wait()
+	}
+	if s.broker != nil {
+		s.broker.Close() // before the rooms close the logs that it relays
 	}
 	if s.house != nil {
 		errs = append(errs, s.house.Close(ctx))

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -16,15 +17,20 @@ import (
 // Gateway is the target of the front door.
 const Gateway = "gateway"
 
+// Rooms are the targets of a shop that runs as a process a room, beside the front door.
+var Rooms = []string{"users", "catalog", "pricing", "inventory", "shipping", "carts", "payments", "orders", "notifications"}
+
 // Options of Start.
 type Options struct {
-	Binary   string            // the souk to run
-	Dir      string            // the data folder that all share; keys are there, and rows of rooms without an engine
-	Targets  []string          // a process each, "orders" or "orders,payments"; the front door stands among them
-	Replicas map[string]int    // processes of a target; one where nothing is said
-	Settings map[string]string // of all, by name: "store.all", "broker.url"
-	Args     []string          // further arguments of serve, of all
-	Env      []string          // further variables, of all
+	Binary   string                                // the souk to run
+	Dir      string                                // the data folder that all share; keys are there, and rows of rooms without an engine
+	HTTP     string                                // host:port of the front door; a free port of the loopback when empty
+	Targets  []string                              // a process each, "orders" or "orders,payments"; the front door stands among them
+	Replicas map[string]int                        // processes of a target; one where nothing is said
+	Settings map[string]string                     // of all, by name: "store.all", "broker.url"
+	Own      func(target string) map[string]string // further settings of one target, such as its certificate; nil: none
+	Args     []string                              // further arguments of serve, of all
+	Env      []string                              // further variables, of all
 	Told     func(target, line string)
 }
 
@@ -73,24 +79,41 @@ func (f *Fleet) plan(o Options) error {
 			}
 			p.URL, p.Peer = fmt.Sprintf("http://127.0.0.1:%d", http), fmt.Sprintf("127.0.0.1:%d", peer)
 			f.Processes = append(f.Processes, p)
-			if f.URL == "" && p.has(Gateway) {
-				f.URL = p.URL
+			if f.URL != "" || !p.has(Gateway) {
+				continue
 			}
+			if o.HTTP != "" {
+				p.URL = "http://" + o.HTTP
+			}
+			f.URL = p.URL
 		}
 	}
 	peers := f.peers()
 	for _, p := range f.Processes {
-		p.args = []string{"serve", "--target", p.Target, "--data", o.Dir, "--http", strings.TrimPrefix(p.URL, "http://")}
-		if len(f.Processes) > 1 {
-			p.args = append(p.args, "--set", "network.listen="+p.Peer)
-		}
-		for name, value := range o.Settings {
-			p.args = append(p.args, "--set", name+"="+value)
-		}
-		p.args = append(append(p.args, peers...), o.Args...)
+		p.args = append(f.argsOf(p, o), append(peers, o.Args...)...)
 		p.env = append([]string(nil), o.Env...)
 	}
 	return nil
+}
+
+// argsOf are the arguments of one process, but for where the others are.
+func (f *Fleet) argsOf(p *Process, o Options) []string {
+	args := []string{"serve", "--target", p.Target, "--data", o.Dir, "--http", strings.TrimPrefix(p.URL, "http://")}
+	settings := maps.Clone(o.Settings)
+	if settings == nil {
+		settings = map[string]string{}
+	}
+	if len(f.Processes) > 1 {
+		settings["network.listen"] = p.Peer
+		settings["payments.sandbox_webhooks"] = f.URL + "/api/payments/webhooks/sandbox"
+	}
+	if o.Own != nil {
+		maps.Copy(settings, o.Own(p.Target))
+	}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, "--set", name+"="+settings[name])
+	}
+	return args
 }
 
 func (f *Fleet) twoPorts() (first, second int, err error) {
@@ -140,8 +163,16 @@ func (f *Fleet) Key() string {
 	return f.key
 }
 
-// Listen starts the processes side by side, for none needs another to start, and returns when each listens or has ended.
-func (f *Fleet) Listen() error { return f.each((*Process).Start) }
+// Listen starts the processes that do not run, side by side, for none needs another to start, and returns when each
+// listens or has ended.
+func (f *Fleet) Listen() error {
+	return f.each(func(p *Process) error {
+		if !p.Ended() {
+			return nil
+		}
+		return p.Start()
+	})
+}
 
 // Ready waits until every process can serve.
 func (f *Fleet) Ready(ctx context.Context) error {
