@@ -74,8 +74,9 @@ func Schema() sqlstore.Schema {
 	return sqlstore.Schema{Name: "eventlog", Files: files}
 }
 
-// Log is the log of one store. It is safe for concurrency. A store has one Log in a process, and nobody else appends to
-// it: only the one that appended moves its Head, and it remembers how streams end.
+// Log is the log of one store. It is safe for concurrency. A process has one Log of a store, for it remembers how streams
+// end and moves its Head by what was appended through it. Where other processes append too, they tell each other how far
+// the log has come: their Heads follow at once as a rule, and within seconds when the news was lost.
 type Log struct {
 	store *sqlstore.Store
 	head  head
@@ -87,13 +88,30 @@ func New(store *sqlstore.Store) (*Log, error) {
 	l := &Log{store: store}
 	var last int64
 	err := store.View(context.Background(), func(tx sqlstore.Tx) error {
-		return tx.QueryRow("SELECT coalesce(max(position), 0) FROM events").Scan(&last)
+		return tx.QueryRow(selectLast).Scan(&last)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read head of event log: %w", err)
 	}
 	l.head.advance(last)
+	store.Listen(l.hear)
 	return l, nil
+}
+
+// lookTimeout bounds a look at the log's end; the next is a second away.
+const lookTimeout = 5 * time.Second
+
+// hear moves the head to where another process has come, or looks where that is.
+func (l *Log) hear(last int64) {
+	if last == 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+		defer cancel()
+		err := l.store.View(ctx, func(tx sqlstore.Tx) error { return tx.QueryRow(selectLast).Scan(&last) })
+		if err != nil {
+			return // the store says so to all who read it, and the next look is a second away
+		}
+	}
+	l.head.advance(last)
 }
 
 const (
@@ -130,6 +148,7 @@ func (l *Log) Append(tx sqlstore.Tx, stream string, expected int64, events ...Ev
 	}
 	l.ends.keep(stream, at)
 	tx.AfterCommit(func() { l.head.advance(last) })
+	sqlstore.Announce(tx, last)
 	return at.version, nil
 }
 

@@ -87,7 +87,7 @@ type Driver interface {
 type Store struct {
 	name   string
 	driver Driver
-	listen func(hear func(news string))
+	listen func(hear func(news int64))
 }
 
 // Open opens the SQLite file at path, making it if need be, and migrates it. Other databases have a package each, such
@@ -147,9 +147,9 @@ func (s *Store) Update(ctx context.Context, fn func(Tx) error) error {
 }
 
 // Listen has hear told what other processes Announce, until the store closes: at once as a rule. Because news can be
-// lost, hear is also called with "" every second or so without any, and should then look for itself. It is called by one
+// lost, hear is also called with 0 every second or so without any, and should then look for itself. It is called by one
 // goroutine, which it may keep busy. A database that no other process can write never calls it.
-func (s *Store) Listen(hear func(news string)) {
+func (s *Store) Listen(hear func(news int64)) {
 	if s.listen != nil {
 		s.listen(hear)
 	}
