@@ -53,6 +53,10 @@ type Tx interface {
 type Schema struct {
 	Name  string
 	Files fs.FS
+	// Erases says that its rows are of persons, and what is deleted from them shall leave no trace in the database: SQLite
+	// overwrites it with zeros. PostgreSQL can no longer be asked for it; its bytes lie in the files, which only the server
+	// reads, until a vacuum and later rows have taken their place.
+	Erases bool
 }
 
 // Options of a store; the zero value works.
@@ -92,14 +96,14 @@ type Store struct {
 // base is what lies beneath a store.
 type base struct {
 	Driver
-	listen func(hear func(news string)) // nil: nobody else writes
-	bell   Bell                         // rung by what others tell
+	listen func(hear func(news int64)) // nil: nobody else writes
+	bell   Bell                        // rung by what others tell
 }
 
-func newStore(name string, d Driver, listen func(hear func(news string))) *Store {
+func newStore(name string, d Driver, listen func(hear func(news int64))) *Store {
 	s, beneath := &Store{name: name}, &base{Driver: d, listen: listen}
 	if listen != nil {
-		listen(func(string) { beneath.bell.Ring() })
+		listen(func(int64) { beneath.bell.Ring() })
 	}
 	s.lies.Store(beneath)
 	return s
