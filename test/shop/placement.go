@@ -55,7 +55,7 @@ func split(t testing.TB, o *fleet.Options) {
 	o.Settings = map[string]string{
 		"store.all": enginetest.Database(t), "store.carts": enginetest.Redis(t, engine.RedisOptions{}).URL(), "broker.url": broker.URL(),
 	}
-	if o.Own, err = fleet.Certificates(filepath.Join(dir, "certs")); err != nil {
+	if o.Own, err = fleet.Certificates(filepath.Join(dir, "certs"), o.Targets...); err != nil {
 		t.Fatal(err)
 	}
 }

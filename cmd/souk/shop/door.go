@@ -11,7 +11,6 @@ import (
 	"github.com/seed-21071466/souk/gen"
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/id"
-	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/rest/route"
 )
 
@@ -94,6 +93,3 @@ func besideRoute(pattern, room string) gateway.Route {
 	method, path, _ := strings.Cut(pattern, " ")
 	return gateway.Route{Method: method, Pattern: path, Room: room, OwnAuth: strings.Contains(path, "/webhooks/")}
 }
-
-// Inside serves the REST of the rooms here to the front door of another process.
-func (s *Shop) Inside() http.Handler { return s.network.guard(rest.Inside(s.mux)) }

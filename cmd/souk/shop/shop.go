@@ -175,6 +175,9 @@ func (s *Shop) Ready(ctx context.Context) error {
 // Gateway says whether the front door is here.
 func (s *Shop) Gateway() bool { return s.o.Targets.gateway }
 
+// Listen is the address at which other processes ask the rooms here, "" for none.
+func (s *Shop) Listen() string { return s.o.Settings.Network.Listen }
+
 // Shown waits until the catalogue's lists have followed all prices and stock that are
 // durable by now, so that whoever looks first sees them. Where the catalogue lives
 // elsewhere there is nothing to wait for here.
@@ -204,7 +207,7 @@ func (s *Shop) Close(ctx context.Context) error {
 		errs = append(errs, s.house.Close(ctx))
 	}
 	if s.network != nil {
-		errs = append(errs, s.network.close(ctx))
+		errs = append(errs, s.network.close())
 	}
 	for _, unlock := range s.unlocks {
 		errs = append(errs, unlock())
