@@ -44,6 +44,7 @@ func (b *Bus) bind(ctx context.Context, f *follower) error {
 	if !ok {
 		return fmt.Errorf("start consumer %s: nobody publishes %q", f.Name, f.Source)
 	}
+	f.source = feed.source
 	if distant, ok := feed.source.(DistantFeed); ok {
 		return f.expect(ctx, feed.seen, distant)
 	}
@@ -70,6 +71,13 @@ func (f *follower) begin(ctx context.Context, head int64) error {
 	defer f.mu.Unlock()
 	if err := f.reload(ctx, first); err != nil {
 		return err
+	}
+	if f.inbox.low > head { // another process may have said and settled more meanwhile
+		now, err := endOf(ctx, f.source)
+		if err != nil {
+			return fmt.Errorf("subscribe %s: %w", f.Name, err)
+		}
+		head = now
 	}
 	if f.inbox.low > head {
 		return fmt.Errorf("subscribe %s: it has handled %s/%d but the source ends at %d; restore both from backups of one watermark",

@@ -28,6 +28,7 @@ import (
 
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
@@ -128,6 +129,8 @@ type Options struct {
 	// Remote gives the feed of a source that nobody publishes in this process, nil where there is none; it asks nobody
 	// yet. Nil: all sources are here. Its feeds are DistantFeeds.
 	Remote func(source string) Feed
+	// Leases say which process delivers, where several share a consumer's store; nil: a book of our own.
+	Leases *lease.Book
 	// Relay carries a feed published here to the other processes. Nil: there are none.
 	Relay func(Feed)
 
@@ -156,6 +159,9 @@ func New(o Options) *Bus {
 	}
 	if o.BatchMax <= 0 {
 		o.BatchMax = BatchDefault
+	}
+	if o.Leases == nil {
+		o.Leases = lease.NewBook(lease.Options{Clock: o.Clock, Log: o.Log, Registerer: o.Registerer})
 	}
 	b := &Bus{options: o, feeds: make(map[string]published)}
 	if o.Registerer != nil {
@@ -247,7 +253,7 @@ func (b *Bus) start(f *follower) error {
 	running := b.running
 	b.work.Go(func() {
 		if f.await(running) {
-			f.run(running)
+			f.live(running)
 		}
 	})
 	return nil
@@ -281,6 +287,7 @@ func (b *Bus) WaitFor(ctx context.Context, consumer, source string, position int
 	if f == nil || f.Source != source {
 		return unknownConsumer(consumer)
 	}
+	defer f.watched()()
 	if err := f.mark.Wait(ctx, position); err != nil {
 		return fmt.Errorf("wait for consumer %s to reach %s/%d: %w", consumer, source, position, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-21071466/souk/kit/internal/watermark"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
@@ -22,7 +23,16 @@ type follower struct {
 	Consumer
 	options Options
 	keeper  Keeper
+
+	leases   *lease.Keeper // of Store
+	replicas Replicated    // the keeper, if other processes have its rows before them; else nil
+	leading  bool          // this process is the one that delivers; guarded by mu
+	lease    int64         // its epoch then
+	asked    atomic.Int32  // who waits for the mark
+	look     chan struct{} // somebody has begun to wait for it
+
 	feed    Feed           // set once, before it delivers
+	source  Feed           // the same, as its source gives it
 	distant *expectation   // of a source in another process; nil for one that is here
 	mark    watermark.Mark // inbox.low, for those who wait or measure
 	rested  time.Time      // end of the last batch that was not full; of the goroutine that delivers
@@ -73,9 +83,12 @@ func newConsumer(c Consumer, o Options) (*follower, error) {
 	c.BackoffMin = orDefault(c.BackoffMin, BackoffMinDefault)
 	c.BackoffMax = max(c.BackoffMin, orDefault(c.BackoffMax, BackoffMaxDefault))
 	c.LettersMax = orDefault(c.LettersMax, LettersDefault)
-	f := &follower{Consumer: c, options: o, keeper: c.Keep, trials: make(map[int64]*trial)}
+	f := &follower{Consumer: c, options: o, keeper: c.Keep, trials: make(map[int64]*trial), look: make(chan struct{}, 1)}
 	if f.keeper == nil {
 		f.keeper = sqlKeeper{f}
+		if f.leases = o.Leases.Of(c.Store); f.leases.Shared() {
+			f.replicas = sqlKeeper{f}
+		}
 	}
 	return f, nil
 }
@@ -87,9 +100,14 @@ func orDefault[T int | time.Duration](value, standard T) T {
 	return value
 }
 
-// reload takes the state from the store, whatever memory says.
+// reload takes the state from the store, whatever memory says. Who delivers
+// beside other processes claims it.
 func (f *follower) reload(ctx context.Context, first int64) error {
-	kept, err := f.keeper.Load(ctx, first)
+	load := func() (Kept, error) { return f.keeper.Load(ctx, first) }
+	if f.leading {
+		load = func() (Kept, error) { return f.replicas.Claim(ctx, f.lease) }
+	}
+	kept, err := load()
 	if err != nil {
 		return err
 	}
@@ -139,6 +157,10 @@ func (f *follower) run(ctx context.Context) {
 		case progressed:
 			pause = f.BackoffMin
 			continue
+		case errors.Is(err, ErrMoved) && f.shared():
+			continue // a letter was ended elsewhere, or another delivers: the claim tells
+		case lost(err) && ctx.Err() == nil:
+			f.options.Log.InfoContext(ctx, "another process delivers", "consumer", f.Name)
 		case err != nil && ctx.Err() == nil:
 			f.options.Log.ErrorContext(ctx, "consumer stands still", "consumer", f.Name, "source", f.Source,
 				"position", f.mark.Position(), "err", err)

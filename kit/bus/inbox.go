@@ -2,6 +2,7 @@ package bus
 
 import (
 	"embed"
+	"errors"
 	"io/fs"
 	"maps"
 
@@ -27,10 +28,11 @@ type inbox struct {
 	low    int64          // every position up to here is settled
 	stored int64          // low as the store has it; lower while only ignored events passed
 	ahead  map[int64]bool // settled above low; true if the store has a row for it
+	epoch  int64          // of the store when this was read
 }
 
 func (in *inbox) clone() inbox {
-	return inbox{in.low, in.stored, maps.Clone(in.ahead)}
+	return inbox{in.low, in.stored, maps.Clone(in.ahead), in.epoch}
 }
 
 // settled says that the position needs no delivery any more.
@@ -63,7 +65,7 @@ func (in *inbox) settle(position int64, durable bool) {
 
 // step is the way from old to in, as it is stored.
 func (in *inbox) step(old *inbox) Step {
-	s := Step{From: old.stored, To: in.low, Passed: in.low != old.low && len(old.ahead) > 0}
+	s := Step{From: old.stored, To: in.low, Epoch: old.epoch, Passed: in.low != old.low && len(old.ahead) > 0}
 	for position, durable := range in.ahead {
 		if _, known := old.ahead[position]; durable && !known {
 			s.Ahead = append(s.Ahead, position)
@@ -72,11 +74,11 @@ func (in *inbox) step(old *inbox) Step {
 	return s
 }
 
-// store writes the step. The guard on low makes a consumer that was overtaken
-// fail here, with its effects.
+// store writes the step. The guards on low and epoch make a consumer that was
+// overtaken fail here, with its effects.
 func (s *Step) store(tx sqlstore.Tx, f *follower) error {
-	moved, err := tx.Exec(`UPDATE bus_inbox SET low = ? WHERE consumer = ? AND source = ? AND low = ?`,
-		s.To, f.Name, f.Source, s.From)
+	moved, err := tx.Exec(`UPDATE bus_inbox SET low = ? WHERE consumer = ? AND source = ? AND low = ? AND epoch = ?`,
+		s.To, f.Name, f.Source, s.From, s.Epoch)
 	if err != nil {
 		return err
 	}
@@ -96,14 +98,17 @@ func (s *Step) store(tx sqlstore.Tx, f *follower) error {
 	return err
 }
 
-// loadInbox reads a consumer's inbox; a new one begins at first.
-func loadInbox(tx sqlstore.Tx, f *follower, first int64, kept *Kept) error {
-	if _, err := tx.Exec(`INSERT INTO bus_inbox (consumer, source, low) VALUES (?, ?, ?)
-		ON CONFLICT (consumer, source) DO NOTHING`, f.Name, f.Source, first); err != nil {
-		return err
-	}
-	if err := tx.QueryRow(`SELECT low FROM bus_inbox WHERE consumer = ? AND source = ?`,
-		f.Name, f.Source).Scan(&kept.Low); err != nil {
+// beginInbox has a new consumer begin at first.
+func beginInbox(tx sqlstore.Tx, f *follower, first int64) error {
+	_, err := tx.Exec(`INSERT INTO bus_inbox (consumer, source, low) VALUES (?, ?, ?)
+		ON CONFLICT (consumer, source) DO NOTHING`, f.Name, f.Source, first)
+	return err
+}
+
+// readInbox reads a consumer's inbox; one that has never begun stands at 0.
+func readInbox(tx sqlstore.Tx, f *follower, kept *Kept) error {
+	err := tx.QueryRow(`SELECT low, epoch FROM bus_inbox WHERE consumer = ? AND source = ?`, f.Name, f.Source).Scan(&kept.Low, &kept.Epoch)
+	if err != nil && !errors.Is(err, sqlstore.ErrNoRows) {
 		return err
 	}
 	rows, err := tx.Query(`SELECT position FROM bus_ahead WHERE consumer = ? AND source = ? AND position > ?`,
@@ -141,17 +146,28 @@ func loadParked(tx sqlstore.Tx, f *follower) (map[string]int, error) {
 	return parked, rows.Err()
 }
 
+// inboxOf is the inbox as it is kept.
+func inboxOf(kept Kept) inbox {
+	in := inbox{low: kept.Low, stored: kept.Low, epoch: kept.Epoch}
+	for _, position := range kept.Ahead {
+		in.settle(position, true)
+	}
+	return in
+}
+
 // adopt takes the consumer's whole state as it is kept.
 func (f *follower) adopt(kept Kept) {
-	f.inbox = inbox{low: kept.Low, stored: kept.Low}
-	for _, position := range kept.Ahead {
-		f.inbox.settle(position, true)
-	}
+	f.remember(kept)
+	f.mark.Set(f.inbox.low)
+}
+
+// remember is adopt without the mark.
+func (f *follower) remember(kept Kept) {
+	f.inbox = inboxOf(kept)
 	f.parked, f.letters = kept.Parked, 0
 	for _, count := range kept.Parked {
 		f.letters += count
 	}
 	f.stale = false
-	f.mark.Set(f.inbox.low)
 	f.held.Store(int64(f.letters))
 }

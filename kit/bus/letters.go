@@ -161,6 +161,9 @@ func (f *follower) subjectOf(ctx context.Context, position int64) (subject strin
 // redriveAll goes through the keys; one that fails keeps its letters and the
 // others go on. The first failure is the one reported.
 func (f *follower) redriveAll(ctx context.Context, by By) (total Redriven, err error) {
+	if err := f.fresh(ctx); err != nil {
+		return total, err
+	}
 	f.mu.Lock()
 	subjects := make([]string, 0, len(f.parked))
 	for subject := range f.parked {
@@ -226,7 +229,7 @@ func (f *follower) redriveFirst(ctx context.Context, subject string, by By) (id 
 		return id, err
 	}
 	f.handled.Add(1)
-	f.letter(subject, -1)
+	f.ended(subject)
 	return id, nil
 }
 
@@ -244,9 +247,16 @@ func (f *follower) skip(ctx context.Context, position int64, by By) error {
 	case err != nil:
 		return fmt.Errorf("skip letter %d of %s: %w", position, f.Name, err)
 	}
-	f.letter(subject, -1)
+	f.ended(subject)
 	f.options.Log.WarnContext(ctx, "a letter was skipped", "letter", letterID(f.Name, position), "actor", by.Actor)
 	return nil
+}
+
+// ended counts a letter that is gone. Ending it has raised the epoch where
+// others may deliver: who does reads its inbox again.
+func (f *follower) ended(subject string) {
+	f.letter(subject, -1)
+	f.stale = f.stale || f.shared()
 }
 
 // ending is the end of a letter, and who ends it.

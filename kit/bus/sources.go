@@ -41,8 +41,24 @@ func (b *Bus) headNow(ctx context.Context, source string) (int64, error) {
 	b.mu.Lock()
 	feed := b.feeds[source].source
 	b.mu.Unlock()
-	if distant, ok := feed.(DistantFeed); ok {
-		return distant.HeadNow(ctx)
+	if feed == nil {
+		return 0, nil
 	}
-	return b.head(source), nil
+	return endOf(ctx, feed)
+}
+
+// sharedFeed is the feed of a log to which other processes append too: its Head is what has been heard of that here.
+type sharedFeed interface {
+	storedHead(ctx context.Context) (int64, error)
+}
+
+// endOf is where a source ends by now, whoever appends to it.
+func endOf(ctx context.Context, source Feed) (int64, error) {
+	switch s := source.(type) {
+	case DistantFeed:
+		return s.HeadNow(ctx)
+	case sharedFeed:
+		return s.storedHead(ctx)
+	}
+	return source.Head(), nil
 }

@@ -14,16 +14,23 @@ type sqlKeeper struct{ f *follower }
 // Load reads the rows of the consumer.
 func (k sqlKeeper) Load(ctx context.Context, first int64) (kept Kept, err error) {
 	err = k.f.Store.Update(ctx, func(tx sqlstore.Tx) error {
-		kept = Kept{}
-		if err := loadInbox(tx, k.f, first, &kept); err != nil {
-			return fmt.Errorf("read the inbox of %s: %w", k.f.Name, err)
+		if err := beginInbox(tx, k.f, first); err != nil {
+			return fmt.Errorf("begin the inbox of %s: %w", k.f.Name, err)
 		}
-		if kept.Parked, err = loadParked(tx, k.f); err != nil {
-			return fmt.Errorf("read the letters of %s: %w", k.f.Name, err)
-		}
-		return nil
+		kept, err = k.read(tx)
+		return err
 	})
 	return kept, err
+}
+
+func (k sqlKeeper) read(tx sqlstore.Tx) (kept Kept, err error) {
+	if err := readInbox(tx, k.f, &kept); err != nil {
+		return kept, fmt.Errorf("read the inbox of %s: %w", k.f.Name, err)
+	}
+	if kept.Parked, err = loadParked(tx, k.f); err != nil {
+		return kept, fmt.Errorf("read the letters of %s: %w", k.f.Name, err)
+	}
+	return kept, nil
 }
 
 // Keep runs the handlers and stores the step.
@@ -67,6 +74,9 @@ func (k sqlKeeper) End(ctx context.Context, e Ending) error {
 			if err := k.f.call(tx, *e.Handle); err != nil {
 				return err
 			}
+		}
+		if err := k.raise(tx); err != nil {
+			return err
 		}
 		_, err = tx.Exec(`INSERT INTO bus_acts (consumer, position, time, action, actor, reason) VALUES (?, ?, ?, ?, ?, ?)`,
 			k.f.Name, e.Position, e.Act.Time.UnixMicro(), e.Act.Action, e.Act.Actor, e.Act.Reason)

@@ -21,6 +21,9 @@ func (b *Bus) Standings(ctx context.Context, consumers ...string) ([]Standing, e
 		if f == nil {
 			return nil, unknownConsumer(name)
 		}
+		if err := f.fresh(ctx); err != nil {
+			return nil, fmt.Errorf("see how far %s has come: %w", name, err)
+		}
 		letters, err := f.keeper.Count(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("count letters of %s: %w", name, err)

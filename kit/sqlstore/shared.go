@@ -1,44 +1,37 @@
 package sqlstore
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 )
 
-// Sharing is a Driver of a database that other processes may write at the same time. A Driver that is none has its
-// database to itself.
-type Sharing interface {
-	Driver
-	// Elsewhere is Store.Elsewhere.
-	Elsewhere() (commits uint64, next <-chan struct{})
-}
-
 // Shared reports whether other processes may write this database. Where they may not, whatever this process has read or
 // committed stays true until it commits again, and may be kept in memory.
-func (s *Store) Shared() bool { return s.lies.Load().others != nil }
+func (s *Store) Shared() bool { return s.lies.Load().listen != nil }
 
-// Elsewhere counts what other processes have committed, as far as it is known here, and gives a channel that is closed
-// when that count rises. It is a hint to look again: it comes a moment after the commit, one hint may stand for many
-// commits, and some stand for none. Nobody else writes a store that is not shared: its count stays 0, and its channel is
-// nil, which blocks for ever.
-func (s *Store) Elsewhere() (commits uint64, next <-chan struct{}) {
-	others := s.lies.Load().others
-	if others == nil {
+// Elsewhere counts what other processes have told of, as far as it is known here, and gives a channel that is closed
+// when that count rises. It is a hint to look again: it comes a moment after the commit of whoever Announces, and every
+// second or so without one. Nobody else writes a store that is not shared: its count stays 0, and its channel is nil,
+// which blocks for ever.
+func (s *Store) Elsewhere() (count uint64, next <-chan struct{}) {
+	beneath := s.lies.Load()
+	if beneath.listen == nil {
 		return 0, nil
 	}
-	return others.Elsewhere()
+	return beneath.bell.Elsewhere()
 }
 
-// othersOf is the driver, if it is one whose database others write.
-func othersOf(d Driver) Sharing {
-	others, _ := d.(Sharing)
-	return others
+// Listen has hear told what other processes Announce, until the store closes: at once as a rule. Because news can be
+// lost, hear is also called with "" every second or so without any, and should then look for itself. It is called by one
+// goroutine, which it may keep busy. A database that no other process can write never calls it.
+func (s *Store) Listen(hear func(news string)) {
+	if beneath := s.lies.Load(); beneath.listen != nil {
+		beneath.listen(hear)
+	}
 }
 
-// Bell is a count whose rising can be waited for, with which a driver tells of the commits of others. The zero value
-// stands at 0.
+// Bell is a count whose rising can be waited for. The zero value stands at 0.
 type Bell struct {
 	mu    sync.Mutex
 	count uint64
@@ -69,56 +62,68 @@ func (b *Bell) Elsewhere() (count uint64, next <-chan struct{}) {
 // sharedPoll is how often a shared file is asked whether another connection has changed it.
 const sharedPoll = 10 * time.Millisecond
 
-// sharedFile is a SQLite file that more than one Store has open.
-type sharedFile struct {
-	*sqliteDriver
-	Bell
-	conn *conn
-	stop chan struct{}
-	gone chan struct{}
-	once sync.Once
+// fileWatch sees when a SQLite file that more than one Store has open is changed, and has everybody look.
+type fileWatch struct {
+	conn    *conn
+	mu      sync.Mutex // guards hearers
+	hearers []func(news string)
+	stop    chan struct{}
+	gone    chan struct{}
 }
 
-// shareFile begins to watch for what others commit.
-func shareFile(path string, d *sqliteDriver) (*sharedFile, error) {
-	c, err := openConn(path, cacheKiB(readerCacheKiB), pragma{"query_only", "ON"})
+func watchFile(path string) (*fileWatch, error) {
+	c, err := openReadConn(path)
 	if err != nil {
-		return nil, errors.Join(err, d.Close())
+		return nil, err
 	}
-	d.writer.shared = true
-	f := &sharedFile{sqliteDriver: d, conn: c, stop: make(chan struct{}), gone: make(chan struct{})}
-	go f.listen()
-	return f, nil
+	w := &fileWatch{conn: c, stop: make(chan struct{}), gone: make(chan struct{})}
+	go w.run()
+	return w, nil
 }
 
-// listen rings when the file has been changed; a change of our own is a hint too many, which costs little.
-func (f *sharedFile) listen() {
-	defer close(f.gone)
+func (w *fileWatch) listen(hear func(news string)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hearers = append(w.hearers, hear)
+}
+
+// run tells of every change; one of our own is a hint too many, which costs little.
+func (w *fileWatch) run() {
+	defer close(w.gone)
 	ticker := time.NewTicker(sharedPoll)
 	defer ticker.Stop()
 	last := ""
 	for {
 		select {
-		case <-f.stop:
+		case <-w.stop:
 			return
 		case <-ticker.C:
 		}
-		// A file that cannot be read is worth a look as well: whoever is woken hears why.
-		version, err := f.conn.readPragma("data_version")
-		if now := fmt.Sprint(version, err); now != last {
+		if now := w.conn.version(); now != last {
 			last = now
-			f.Ring()
+			w.tell()
 		}
 	}
 }
 
-// Close ends the watch, then the store.
-func (f *sharedFile) Close() error {
-	var err error
-	f.once.Do(func() {
-		close(f.stop)
-		<-f.gone
-		err = f.conn.close()
-	})
-	return errors.Join(err, f.sqliteDriver.Close())
+// version changes whenever another connection has committed. A file that cannot be read is worth a look as well: whoever
+// is woken hears why.
+func (c *conn) version() string {
+	version, err := c.readPragma("data_version")
+	return fmt.Sprint(version, err)
+}
+
+func (w *fileWatch) tell() {
+	w.mu.Lock()
+	hearers := w.hearers
+	w.mu.Unlock()
+	for _, hear := range hearers {
+		hear("")
+	}
+}
+
+func (w *fileWatch) close() error {
+	close(w.stop)
+	<-w.gone
+	return w.conn.Close()
 }

@@ -92,46 +92,34 @@ type Store struct {
 // base is what lies beneath a store.
 type base struct {
 	Driver
-	others Sharing // the driver, beneath any wrapper, if others write its database
+	listen func(hear func(news string)) // nil: nobody else writes
+	bell   Bell                         // rung by what others tell
 }
 
-// NewStore is a store on a driver.
-func NewStore(name string, d Driver) *Store { return newStore(name, &base{d, othersOf(d)}) }
-
-func newStore(name string, beneath *base) *Store {
-	s := &Store{name: name}
+func newStore(name string, d Driver, listen func(hear func(news string))) *Store {
+	s, beneath := &Store{name: name}, &base{Driver: d, listen: listen}
+	if listen != nil {
+		listen(func(string) { beneath.bell.Ring() })
+	}
 	s.lies.Store(beneath)
 	return s
 }
 
 func (s *Store) beneath() Driver { return s.lies.Load().Driver }
 
-// Open opens the SQLite file at path, making it if need be, and migrates it.
+// Open opens the SQLite file at path, making it if need be, and migrates it. Other databases have a package each, such
+// as pgstore.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	o = o.withDefaults()
-	driver, err := openFile(ctx, path, o)
+	o = o.WithDefaults()
+	s, err := openSQLite(ctx, path, o)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s at %s: %w", o.Name, path, err)
 	}
-	beneath := &base{driver, othersOf(driver)}
-	if o.Wrap != nil {
-		beneath.Driver = o.Wrap(driver)
-	}
-	return newStore(o.Name, beneath), nil
+	return s, nil
 }
 
-func openFile(ctx context.Context, path string, o Options) (Driver, error) {
-	d, err := openSQLite(ctx, path, o)
-	if err != nil {
-		return nil, err
-	}
-	if o.Shared {
-		return shareFile(path, d)
-	}
-	return d, nil
-}
-
-func (o Options) withDefaults() Options {
+// WithDefaults fills in what was left zero.
+func (o Options) WithDefaults() Options {
 	if o.Name == "" {
 		o.Name = "store"
 	}

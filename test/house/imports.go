@@ -47,7 +47,7 @@ var pure = []string{
 }
 
 // backends are clients that only their driver may import.
-var backends = map[string]string{"modernc.org/sqlite": "kit/sqlstore"}
+var backends = map[string]string{"modernc.org/sqlite": "kit/sqlstore", "github.com/jackc/pgx": "kit/sqlstore/pgstore"}
 
 // seeing is what every room may use to be observed.
 var seeing = []string{"go.opentelemetry.io/otel", "github.com/prometheus/client_golang/prometheus", "golang.org/x/sync"}
