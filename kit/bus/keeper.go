@@ -63,6 +63,15 @@ type Parked struct {
 	Since    time.Time
 }
 
+// Letter is what operators see of it.
+func (p *Parked) Letter(consumer string) Letter {
+	e := &p.Event
+	return Letter{
+		ID: letterID(consumer, e.Position), Consumer: consumer, Source: e.Source, Position: e.Position, Type: e.Type,
+		Subject: e.Subject, Time: e.Time, Since: p.Since, Attempts: p.Attempts, Reason: p.Reason,
+	}
+}
+
 // Ending is how a letter ends.
 type Ending struct {
 	Position int64
