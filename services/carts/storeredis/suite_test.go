@@ -1,0 +1,39 @@
+package storeredis_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/engine"
+	"github.com/seed-21071466/souk/kit/engine/enginetest"
+	"github.com/seed-21071466/souk/services/carts/app"
+	"github.com/seed-21071466/souk/services/carts/storeredis"
+	"github.com/seed-21071466/souk/services/carts/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// open opens carts of a shop at a server.
+func open(t *testing.T, url, shop string, c clock.Clock) *storeredis.Store {
+	t.Helper()
+	s, err := storeredis.Open(context.Background(), url, storeredis.Options{Shop: shop, Clock: c, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSuite(t *testing.T) {
+	server := enginetest.Redis(t, engine.RedisOptions{})
+	var shops atomic.Int64
+	storetest.Run(t, func(*testing.T) storetest.Open {
+		shop := fmt.Sprint("shop", shops.Add(1))
+		return func(t *testing.T, c clock.Clock) app.Store { return open(t, server.URL(), shop, c) }
+	}, storetest.Can{Share: true})
+}
