@@ -15,8 +15,8 @@ var ErrNoLetter = errors.New("there is no such letter")
 
 // Keeper keeps what one consumer must remember, its inbox and its letters, and has the
 // effects of events together with that. The one for SQL stands behind Consumer.Store; a
-// room that keeps nothing in SQL brings another as Consumer.Keep. The suite keepertest is
-// its text.
+// room that keeps nothing in SQL brings another as Consumer.Keep. The suite is
+// bustest.RunKeeper.
 type Keeper interface {
 	// Load is all that is kept; a consumer that is new begins at first.
 	Load(ctx context.Context, first int64) (Kept, error)

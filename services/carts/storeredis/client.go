@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -99,11 +100,14 @@ func (c *client) do(ctx context.Context, op string, run func(context.Context) ru
 	return answer, nil
 }
 
-var errFull = errors.New("too many commands wait for the server")
+var (
+	errFull = errors.New("too many commands wait for the server")
+	errLate = errors.New("the change took too long") // ends the context of a change: it is not the caller who has left
+)
 
 // failed says what it means for the caller that a command has failed.
 func (c *client) failed(caller context.Context, op string, err error) error {
-	if gone := caller.Err(); gone != nil && !errors.Is(err, errFull) {
+	if gone := caller.Err(); gone != nil && context.Cause(caller) != errLate {
 		return fmt.Errorf("%s at %s: %w", op, c.name, gone)
 	}
 	reason := reasonOf(err)
@@ -138,11 +142,9 @@ var cannot = []struct{ begins, remedy string }{
 	{"TRYAGAIN", "its cluster is moving the keys"},
 	{"BUSY", "a script of somebody else keeps it busy"},
 	{"NOREPLICAS", "too few replicas follow it (min-replicas-to-write)"},
-	{"ERR unknown command", "it does not speak RESP3: Redis 6 or later is needed"},
-	{"ERR DB index", "it has no database of that number; a Cluster has only 0"},
-	{"ERR invalid DB", "it has no database of that number; a Cluster has only 0"},
-	{"ERR Client sent AUTH", "it has no password and the URL has one"},
-	{"ERR AUTH", "it has no password and the URL has one"},
+	{"unknown command", "it is too old: Redis 6 or later is needed"},
+	{"DB index", "it has no database of that number"},
+	{"SELECT is not allowed", "it has no database of that number: a Cluster has only 0"},
 }
 
 // said finds what a server's refusal means; remedy is "" for one that is no fault of its state.
@@ -151,7 +153,7 @@ func said(err error) (text, remedy string) {
 	if !ok {
 		return "", ""
 	}
-	text = answer.Error()
+	text = strings.TrimPrefix(answer.Error(), "ERR ")
 	for _, c := range cannot {
 		if strings.HasPrefix(text, c.begins) {
 			return text, c.remedy
@@ -162,8 +164,12 @@ func said(err error) (text, remedy string) {
 
 // explained adds what to do about it.
 func explained(err error) error {
-	if _, remedy := said(err); remedy != "" {
+	_, remedy := said(err)
+	switch {
+	case remedy != "":
 		return fmt.Errorf("%w: %s", err, remedy)
+	case reasonOf(err) == timeout:
+		return fmt.Errorf("no answer in time: %w", err)
 	}
 	return err
 }
@@ -177,7 +183,7 @@ func reasonOf(err error) string {
 		return refused
 	case text != "":
 		return server
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return timeout
 	}
 	return connection

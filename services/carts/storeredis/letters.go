@@ -3,6 +3,7 @@ package storeredis
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -72,10 +73,13 @@ func (k *keeper) First(ctx context.Context, subject string) (bus.Event, error) {
 	return p.Event, err
 }
 
-// Failed writes the letter anew.
+// Failed writes the letter anew, unless it has ended.
 func (k *keeper) Failed(ctx context.Context, position int64, reason string) error {
 	p, err := k.letter(ctx, position)
-	if err != nil {
+	switch {
+	case errors.Is(err, bus.ErrNoLetter):
+		return nil
+	case err != nil:
 		return err
 	}
 	p.Attempts, p.Reason = p.Attempts+1, reason

@@ -79,7 +79,7 @@ type stored struct {
 
 // Create keeps a new cart.
 func (s *Store) Create(ctx context.Context, c cart.Cart) error {
-	ctx, cancel := context.WithTimeout(ctx, changeMax)
+	ctx, cancel := context.WithTimeoutCause(ctx, changeMax, errLate)
 	defer cancel()
 	won, err := s.put(ctx, stored{}, c)
 	if err == nil && !won {
@@ -101,7 +101,7 @@ func (s *Store) Load(ctx context.Context, cartID string) (cart.Cart, error) {
 // cart take turns, so that they do not get in each other's way.
 func (s *Store) Change(ctx context.Context, cartID string, apply func(*cart.Cart) error) (changed cart.Cart, err error) {
 	caller := ctx
-	ctx, cancel := context.WithTimeout(ctx, changeMax)
+	ctx, cancel := context.WithTimeoutCause(ctx, changeMax, errLate)
 	defer cancel()
 	leave, err := s.turns.take(ctx, cartID)
 	if err != nil {
