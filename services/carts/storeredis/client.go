@@ -22,7 +22,7 @@ const (
 	silenceMax  = 1500 * time.Millisecond // a connection that says nothing for so long while it owes an answer is given up
 	inFlightMax = 256                     // commands at once; more wait for their turn
 	bufferSize  = 64 << 10                // bytes of each connection's buffers
-	refreshAll  = 5 * time.Second         // how often a cluster or Sentinel is asked who serves
+	refreshAll  = time.Second             // how often a cluster or Sentinel is asked who serves
 	retryAfter  = 2 * time.Second         // when a caller should try again
 )
 
