@@ -64,11 +64,11 @@ func (f *Fence) Swap(other *Store) error {
 	if err := f.Keep(); err != nil {
 		return err
 	}
-	former, next := f.store.beneath(), other.beneath()
-	show(former, false)
-	show(next, true)
-	f.store.driver.Store(&next)
-	other.driver.Store(&former)
+	former, next := f.store.lies.Load(), other.lies.Load()
+	show(former.Driver, false)
+	show(next.Driver, true)
+	f.store.lies.Store(next)
+	other.lies.Store(former)
 	return nil
 }
 

@@ -29,18 +29,18 @@ func (s *Store) Snapshot(ctx context.Context, fn func(Tx) error) error {
 }
 
 // Snapshot reads on a connection that is opened for it.
-func (d *sqliteDriver) Snapshot(ctx context.Context, fn func(Tx) error) error {
-	c, err := d.readers.extra()
+func (d *grouped) Snapshot(ctx context.Context, fn func(Tx) error) error {
+	c, err := d.readers.extra(ctx)
 	if err != nil {
 		return err
 	}
 	t := &tx{ctx: ctx, conn: c}
 	defer func() {
 		t.end()
-		_ = c.close() // it only read
+		_ = c.Close() // it only read
 		d.readers.long.Done()
 	}()
-	if err := c.begin(); err != nil {
+	if err := begin(t); err != nil {
 		return unavailable(d.name, err)
 	}
 	if err = fn(t); err != nil && t.fatal != nil {
@@ -49,27 +49,36 @@ func (d *sqliteDriver) Snapshot(ctx context.Context, fn func(Tx) error) error {
 	return err
 }
 
-// begin takes a snapshot at once; BEGIN alone leaves that to the first statement.
-func (c *conn) begin() error {
-	if err := c.run("BEGIN"); err != nil {
+// begin takes the snapshot at once; BeginView leaves that to the first statement. Only one that reads a table does.
+func begin(t *tx) error {
+	if err := t.conn.BeginView(); err != nil {
 		return err
 	}
-	_, err := c.readPragma("schema_version")
-	return err
+	var migrations int
+	return t.QueryRow("SELECT COUNT(*) FROM schema_migrations").Scan(&migrations)
 }
 
 // extra is a connection beyond the slots; long waits for it.
-func (p *readers) extra() (*conn, error) {
+func (p *readers) extra(ctx context.Context) (Conn, error) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	c, err := p.open(ctx)
+	if err != nil {
+		p.long.Done()
+	}
+	return c, err
+}
+
+// enter counts a long reading, unless the store has closed.
+func (p *readers) enter() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	select {
 	case <-p.gone:
-		return nil, ErrClosed
+		return ErrClosed
 	default:
-	}
-	c, err := openConn(p.path, cacheKiB(readerCacheKiB), pragma{"query_only", "ON"})
-	if err == nil {
 		p.long.Add(1)
+		return nil
 	}
-	return c, err
 }

@@ -65,6 +65,7 @@ type Options struct {
 	BatchMax   int                   // updates that share one commit at most; default BatchMaxDefault
 	QueueMax   int                   // updates that may wait; default QueueMaxDefault
 	Wrap       func(Driver) Driver   // puts a wrapper, such as faultstore's, around the driver; nil: none
+	Shared     bool                  // other processes write the SQLite file too; see Store.Shared
 }
 
 // Defaults and bounds.
@@ -84,33 +85,41 @@ type Driver interface {
 // Store is an open database. It is safe for concurrency. What lies beneath can be changed while it is in use: see Fence.
 type Store struct {
 	name    string
-	driver  atomic.Pointer[Driver]
+	lies    atomic.Pointer[base]
 	updates gate
 }
 
-// NewStore is a store on a driver.
-func NewStore(name string, d Driver) *Store {
-	s := &Store{name: name}
-	s.driver.Store(&d)
+// base is what lies beneath a store.
+type base struct {
+	Driver
+	listen func(hear func(news string)) // nil: nobody else writes
+	bell   Bell                         // rung by what others tell
+}
+
+func newStore(name string, d Driver, listen func(hear func(news string))) *Store {
+	s, beneath := &Store{name: name}, &base{Driver: d, listen: listen}
+	if listen != nil {
+		listen(func(string) { beneath.bell.Ring() })
+	}
+	s.lies.Store(beneath)
 	return s
 }
 
-func (s *Store) beneath() Driver { return *s.driver.Load() }
+func (s *Store) beneath() Driver { return s.lies.Load().Driver }
 
-// Open opens the SQLite file at path, making it if need be, and migrates it.
+// Open opens the SQLite file at path, making it if need be, and migrates it. Other databases have a package each, such
+// as pgstore.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	o = o.withDefaults()
-	driver, err := openSQLite(ctx, path, o)
+	o = o.WithDefaults()
+	s, err := openSQLite(ctx, path, o)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s at %s: %w", o.Name, path, err)
 	}
-	if o.Wrap != nil {
-		return NewStore(o.Name, o.Wrap(driver)), nil
-	}
-	return NewStore(o.Name, driver), nil
+	return s, nil
 }
 
-func (o Options) withDefaults() Options {
+// WithDefaults fills in what was left zero.
+func (o Options) WithDefaults() Options {
 	if o.Name == "" {
 		o.Name = "store"
 	}
@@ -130,6 +139,9 @@ func positiveOr(n, other int) int {
 	return other
 }
 
+// Name is the room's, as metrics show it.
+func (s *Store) Name() string { return s.name }
+
 // View runs fn on one snapshot of the store, beside any writing. A write in fn fails.
 func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
 	refuseNested(ctx, s.name, "View")
@@ -142,9 +154,9 @@ func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
 // view asks once more when the driver was swapped and closed before fn began.
 func (s *Store) view(ctx context.Context, fn func(Tx) error) error {
 	for {
-		asked := s.driver.Load()
-		err := (*asked).View(ctx, fn)
-		if !errors.Is(err, ErrClosed) || s.driver.Load() == asked {
+		asked := s.lies.Load()
+		err := asked.View(ctx, fn)
+		if !errors.Is(err, ErrClosed) || s.lies.Load() == asked {
 			return err
 		}
 	}
