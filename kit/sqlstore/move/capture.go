@@ -92,14 +92,12 @@ func (c capture) on(t tables.Table) string {
 
 func (c capture) logTable(t tables.Table) string {
 	number := "INTEGER PRIMARY KEY" // SQLite counts on by itself
-	types := map[tables.Kind]string{tables.Integer: "INTEGER", tables.Real: "REAL", tables.Text: "TEXT", tables.Blob: "BLOB"}
 	if c.engine == tables.PostgreSQL {
 		number = "BIGSERIAL PRIMARY KEY"
-		types = map[tables.Kind]string{tables.Integer: "BIGINT", tables.Real: "DOUBLE PRECISION", tables.Text: "TEXT", tables.Blob: "BYTEA"}
 	}
 	columns := []string{"souk_n " + number}
 	for _, k := range t.KeyColumns() {
-		columns = append(columns, tables.Quote(k.Name)+" "+types[k.Kind])
+		columns = append(columns, tables.Quote(k.Name)+" "+strings.ToUpper(string(k.Kind)))
 	}
 	return "CREATE TABLE " + logOf(t) + " (" + strings.Join(columns, ", ") + ")"
 }

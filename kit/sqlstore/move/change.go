@@ -16,7 +16,7 @@ var errTooMany = errors.New("the last changes could not be copied while the fenc
 // change carries the last changes over while nobody makes others, and puts the target in charge.
 func (m *mover) change(ctx context.Context) error {
 	for try := 1; ; try++ {
-		if _, err := m.approach(ctx); err != nil {
+		if err := m.approach(ctx); err != nil {
 			return err
 		}
 		err := m.fenced(ctx)

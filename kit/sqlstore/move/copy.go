@@ -280,7 +280,7 @@ func eachChunk(keys []tables.Row, fn func([]tables.Row) error) error {
 // compare follows the source to one moment, and compares the target with the source of that moment, whole. Nobody but
 // this move writes to the target.
 func (m *mover) compare(ctx context.Context) error {
-	if _, err := m.approach(ctx); err != nil {
+	if err := m.approach(ctx); err != nil {
 		return err
 	}
 	_, err := m.follow(ctx, func(tx sqlstore.Tx) error {
@@ -314,16 +314,19 @@ func (m *mover) compareTable(ctx context.Context, tx sqlstore.Tx, t tables.Table
 	return nil
 }
 
-// approach follows until few rows are left; a source that changes faster than it can be followed is tried at some time.
-func (m *mover) approach(ctx context.Context) (left int, err error) {
+// approach follows until few rows are left, or no fewer: what a busy source changes during a pass may as well be tried.
+func (m *mover) approach(ctx context.Context) error {
+	before := 0
 	for pass := 1; pass <= passesMax; pass++ {
-		if left, err = m.follow(ctx, nil); err != nil {
-			return left, err
+		left, err := m.follow(ctx, nil)
+		if err != nil {
+			return err
 		}
 		m.tell(Progress{Stage: Following, Rows: int64(left), Total: m.told.Total, Pass: pass})
-		if left <= fewChanges {
-			return left, nil
+		if left <= batchRows || pass > 2 && left > before/2 {
+			return nil
 		}
+		before = left
 	}
-	return left, nil
+	return nil
 }

@@ -31,7 +31,6 @@ const (
 	FenceMaxDefault = 2 * time.Second // for the last changes; the same again for the record of the switch
 	fenceTries      = 5               // fences in which the last changes may prove to be too many
 	passesMax       = 50              // times that changes are followed before a fence is tried whatever is left
-	fewChanges      = 200             // so few rows are left for the fence
 	batchRows       = 512             // rows that are written together
 	batchBytes      = 1 << 20         // and their size, more or less
 	undoMax         = 10 * time.Second

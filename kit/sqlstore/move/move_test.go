@@ -15,8 +15,10 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/seed-21071466/souk/kit/engine/enginetest"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/kit/sqlstore/move"
+	"github.com/seed-21071466/souk/kit/sqlstore/pgstore"
 )
 
 // schema has all that rooms' tables have: keys of several columns, keys by a unique index, unique indexes beside the key,
@@ -45,6 +47,15 @@ func sqlite() side {
 	}}
 }
 
+func postgres() side {
+	return side{"PostgreSQL", func(t testing.TB) func(context.Context) (*sqlstore.Store, error) {
+		url := enginetest.Database(t)
+		return func(ctx context.Context) (*sqlstore.Store, error) {
+			return pgstore.Open(ctx, url, sqlstore.Options{Name: "room", Schemas: []sqlstore.Schema{schema}})
+		}
+	}}
+}
+
 // quickDir is in memory where the machine has room there: what these tests kill are processes, not the power.
 func quickDir(t testing.TB) string {
 	dir, err := os.MkdirTemp("/dev/shm", "souk-move-")
@@ -57,7 +68,7 @@ func quickDir(t testing.TB) string {
 
 // ways are the moves that are tested.
 func ways(t *testing.T, test func(t *testing.T, from, to side)) {
-	for _, way := range allWays() {
+	for _, way := range [][2]side{{sqlite(), sqlite()}, {sqlite(), postgres()}, {postgres(), sqlite()}, {postgres(), postgres()}} {
 		t.Run(way[0].name+" to "+way[1].name, func(t *testing.T) { test(t, way[0], way[1]) })
 	}
 }
@@ -428,5 +439,5 @@ func TestMain(m *testing.M) {
 		moveUntilKilled(dir)
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(enginetest.Main{M: m}.Run())
 }

@@ -1,3 +1,0 @@
-package move_test
-
-func allWays() [][2]side { return [][2]side{{sqlite(), sqlite()}} }
