@@ -19,6 +19,7 @@ import (
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/id"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -75,6 +76,7 @@ type Env struct {
 	REST       *rest.Mux
 	Bus        *bus.Bus
 	Tokens     *auth.Signer
+	StoreURL   string // where the shop keeps this room, "redis://…"; "": on file. Doors choose adapters by its scheme; it has a password in it
 
 	schemas []sqlstore.Schema
 	stores  func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
@@ -83,6 +85,11 @@ type Env struct {
 // OpenStore opens the room's own store, wherever the shop keeps it, and brings its schemas up to date.
 func (e *Env) OpenStore(ctx context.Context) (*sqlstore.Store, error) {
 	return e.stores(ctx, e.Name, sqlstore.Options{Name: e.Name, Schemas: e.schemas, Registerer: e.Registerer, Log: e.Log})
+}
+
+// AllSchemas are Schemas and the table of leases, which every store has: it may be shared one day.
+func (r Room) AllSchemas() []sqlstore.Schema {
+	return append(slices.Clone(r.Schemas), lease.Schema())
 }
 
 // Shared is what all rooms of a process have in common.
@@ -100,6 +107,8 @@ type Shared struct {
 	Tokens     *auth.Signer
 	// Stores opens the store of a room; default the file <Dir>/<room>.db.
 	Stores func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
+	// StoreURL tells where the store of a room is, "" on file; default "" for all.
+	StoreURL func(room string) string
 }
 
 // complete fills in the defaults.
@@ -121,6 +130,9 @@ func (s Shared) complete() Shared {
 			return sqlstore.Open(ctx, filepath.Join(s.Dir, room+".db"), o)
 		}
 	}
+	if s.StoreURL == nil {
+		s.StoreURL = func(string) string { return "" }
+	}
 	return s
 }
 
@@ -141,7 +153,8 @@ func (s Shared) env(r Room) *Env {
 		REST:       s.REST,
 		Bus:        s.Bus,
 		Tokens:     s.Tokens,
-		schemas:    r.Schemas,
+		StoreURL:   s.StoreURL(name),
+		schemas:    r.AllSchemas(),
 		stores:     s.Stores,
 	}
 }
