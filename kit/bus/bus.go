@@ -28,6 +28,7 @@ import (
 
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
@@ -58,6 +59,14 @@ type Feed interface {
 	Wait(ctx context.Context, after int64) error
 	// Head is the last durable position of the source.
 	Head() int64
+}
+
+// DistantFeed is the feed of a source that lives in another process: its Head
+// is what has been heard from there, 0 before anything was.
+type DistantFeed interface {
+	Feed
+	// HeadNow asks the source itself for its last durable position.
+	HeadNow(ctx context.Context) (int64, error)
 }
 
 // Handler turns an event into its effect, in the transaction that also marks it
@@ -97,6 +106,9 @@ type Consumer struct {
 	Source     string                  // the room that it follows
 	From       Start                   // where it begins the first time
 	Store      *sqlstore.Store         // the consumer's own store, opened with Schema
+	Keep       Keeper                  // instead of Store, of a room that keeps nothing in SQL; then Hears instead of Handle and HandleAll
+	Hears      []string                // the event types whose effects Keep has
+	LookAgain  time.Duration           // how often an idle consumer reads its mark again, of a Keep that may forget; 0: never
 	Handle     map[string]Handler      // by event type; types of neither map are ignored
 	HandleAll  map[string]BatchHandler // by event type, instead of Handle
 	Gather     time.Duration           // from the end of a batch to the next one, so that events come together; none when 0, or while it is behind
@@ -112,7 +124,15 @@ type Options struct {
 	Log        *slog.Logger          // nil: discard
 	Registerer prometheus.Registerer // nil: no metrics
 	BatchMax   int                   // 0: BatchDefault
-	Through    func(Feed) Feed       // what every published feed passes through, such as a fault wrapper; nil: nothing
+	Through    func(Feed) Feed       // what every feed passes through, such as a fault wrapper; nil: nothing
+
+	// Remote gives the feed of a source that nobody publishes in this process, nil where there is none; it asks nobody
+	// yet. Nil: all sources are here. Its feeds are DistantFeeds.
+	Remote func(source string) Feed
+	// Leases say which process delivers, where several share a consumer's store; nil: a book of our own.
+	Leases *lease.Book
+	// Relay carries a feed published here to the other processes. Nil: there are none.
+	Relay func(Feed)
 
 	TracerProvider trace.TracerProvider // adds the handling of an event to the trace that caused it; nil: nobody does
 }
@@ -121,7 +141,7 @@ type Options struct {
 type Bus struct {
 	options   Options
 	mu        sync.Mutex
-	feeds     map[string]Feed
+	feeds     map[string]published
 	followers []*follower     // in the order of subscription
 	running   context.Context // the life of the deliveries, nil before Run
 	stop      context.CancelFunc
@@ -140,7 +160,10 @@ func New(o Options) *Bus {
 	if o.BatchMax <= 0 {
 		o.BatchMax = BatchDefault
 	}
-	b := &Bus{options: o, feeds: make(map[string]Feed)}
+	if o.Leases == nil {
+		o.Leases = lease.NewBook(lease.Options{Clock: o.Clock, Log: o.Log, Registerer: o.Registerer})
+	}
+	b := &Bus{options: o, feeds: make(map[string]published)}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(collector{b})
 	}
@@ -150,17 +173,18 @@ func New(o Options) *Bus {
 // Publish makes a source known; a second feed of the same source replaces it
 // for those who subscribe later.
 func (b *Bus) Publish(feed Feed) {
-	if b.options.Through != nil {
-		feed = b.options.Through(feed)
+	if b.options.Relay != nil {
+		b.options.Relay(feed)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.feeds[feed.Source()] = feed
+	b.known(feed)
 }
 
 // Subscribe adds a consumer. Where a new one begins is stored at once if its
-// source is already published, else when Run begins. It refuses a name in use,
-// and a source that ends below what this consumer has handled.
+// source is already published here, when Run begins if it is published later,
+// and when the source first answers if it lives in another process. It refuses
+// a name in use, and a source that ends below what this consumer has handled.
 func (b *Bus) Subscribe(c Consumer) error {
 	f, err := newConsumer(c, b.options)
 	if err != nil {
@@ -174,8 +198,8 @@ func (b *Bus) Subscribe(c Consumer) error {
 	if b.named(c.Name) != nil {
 		return fmt.Errorf("subscribe %s: the name is in use", c.Name)
 	}
-	if feed := b.feeds[c.Source]; feed != nil {
-		if err := f.attach(context.Background(), feed); err != nil {
+	if _, here := b.feeds[c.Source]; here {
+		if err := b.bind(context.Background(), f); err != nil {
 			return err
 		}
 	}
@@ -184,31 +208,6 @@ func (b *Bus) Subscribe(c Consumer) error {
 		return b.start(f)
 	}
 	return nil
-}
-
-// Attach binds every consumer to its source, as Run does at first: who must not
-// serve without its consumers hears here of one that cannot follow.
-func (b *Bus) Attach(ctx context.Context) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, f := range b.followers {
-		if err := b.bind(ctx, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// bind attaches a consumer that is not yet; b.mu is held.
-func (b *Bus) bind(ctx context.Context, f *follower) error {
-	if f.feed != nil {
-		return nil
-	}
-	feed := b.feeds[f.Source]
-	if feed == nil {
-		return fmt.Errorf("start consumer %s: nobody publishes %q", f.Name, f.Source)
-	}
-	return f.attach(ctx, feed)
 }
 
 // Run delivers until the context ends or Close is called, and returns when no
@@ -252,7 +251,11 @@ func (b *Bus) start(f *follower) error {
 		return err
 	}
 	running := b.running
-	b.work.Go(func() { f.run(running) })
+	b.work.Go(func() {
+		if f.await(running) {
+			f.live(running)
+		}
+	})
 	return nil
 }
 
@@ -284,6 +287,7 @@ func (b *Bus) WaitFor(ctx context.Context, consumer, source string, position int
 	if f == nil || f.Source != source {
 		return unknownConsumer(consumer)
 	}
+	defer f.watched()()
 	if err := f.mark.Wait(ctx, position); err != nil {
 		return fmt.Errorf("wait for consumer %s to reach %s/%d: %w", consumer, source, position, err)
 	}
@@ -311,16 +315,6 @@ func (b *Bus) consumers() []*follower {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]*follower(nil), b.followers...)
-}
-
-// head is where a source ends, 0 if nobody publishes it.
-func (b *Bus) head(source string) int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if feed := b.feeds[source]; feed != nil {
-		return feed.Head()
-	}
-	return 0
 }
 
 func unknownConsumer(name string) error {

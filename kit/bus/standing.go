@@ -3,8 +3,6 @@ package bus
 import (
 	"context"
 	"fmt"
-
-	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
 // Standing is how far a consumer has come in its source.
@@ -23,23 +21,30 @@ func (b *Bus) Standings(ctx context.Context, consumers ...string) ([]Standing, e
 		if f == nil {
 			return nil, unknownConsumer(name)
 		}
-		s := Standing{Consumer: name, Source: f.Source, Position: f.mark.Position()}
-		err := f.Store.View(ctx, func(tx sqlstore.Tx) error {
-			return tx.QueryRow(`SELECT COUNT(*) FROM bus_letters WHERE consumer = ?`, name).Scan(&s.Letters)
-		})
+		if err := f.fresh(ctx); err != nil {
+			return nil, fmt.Errorf("see how far %s has come: %w", name, err)
+		}
+		letters, err := f.keeper.Count(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("count letters of %s: %w", name, err)
 		}
+		s := Standing{Consumer: name, Source: f.Source, Position: f.mark.Position(), Letters: letters}
 		standings = append(standings, s)
 	}
 	return standings, nil
 }
 
-// CaughtUp returns once a consumer has settled all that its source has said by now.
+// CaughtUp returns once a consumer has settled all that its source has said by
+// now. A source in another process is asked; while it does not answer, nobody
+// knows, and that is the error.
 func (b *Bus) CaughtUp(ctx context.Context, consumer string) error {
 	f := b.find(consumer)
 	if f == nil {
 		return unknownConsumer(consumer)
 	}
-	return b.WaitFor(ctx, consumer, f.Source, b.head(f.Source))
+	head, err := b.headNow(ctx, f.Source)
+	if err != nil {
+		return fmt.Errorf("wait for consumer %s to catch up with %s: %w", consumer, f.Source, err)
+	}
+	return b.WaitFor(ctx, consumer, f.Source, head)
 }

@@ -28,7 +28,12 @@ import (
 type Room struct {
 	Name  string
 	Needs []string // the rooms that it asks; they are open before it and close after it
+	// Routes are the patterns, "POST /api/webhooks/{provider}", that it serves beside its contract's: a front door in
+	// another process must know them.
+	Routes []string
 
+	// Schemas are the tables of its store, brought up to date in this order; none of a room without one.
+	Schemas []sqlstore.Schema
 	// Open opens the room: its store, its services, its place on the bus. The
 	// context bounds the opening alone.
 	Open func(ctx context.Context, env *Env) (Opened, error)
@@ -71,18 +76,20 @@ type Env struct {
 	Bus        *bus.Bus
 	Tokens     *auth.Signer
 
-	stores func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
+	schemas []sqlstore.Schema
+	stores  func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
 }
 
-// OpenStore opens the room's own store, wherever the shop keeps it, and brings the schemas up to date in this order.
-func (e *Env) OpenStore(ctx context.Context, schemas ...sqlstore.Schema) (*sqlstore.Store, error) {
-	return e.stores(ctx, e.Name, sqlstore.Options{Name: e.Name, Schemas: schemas, Registerer: e.Registerer, Log: e.Log})
+// OpenStore opens the room's own store, wherever the shop keeps it, and brings its schemas up to date.
+func (e *Env) OpenStore(ctx context.Context) (*sqlstore.Store, error) {
+	return e.stores(ctx, e.Name, sqlstore.Options{Name: e.Name, Schemas: e.schemas, Registerer: e.Registerer, Log: e.Log})
 }
 
 // Shared is what all rooms of a process have in common.
 type Shared struct {
 	Shop       string
 	Dir        string
+	Elsewhere  []string     // the rooms of other processes, which RPC reaches
 	Clock      clock.Clock  // default clock.System
 	IDs        id.Source    // default by the clock
 	Log        *slog.Logger // default slog.Default()
@@ -118,7 +125,8 @@ func (s Shared) complete() Shared {
 }
 
 // env is the environment of one room.
-func (s Shared) env(name string) *Env {
+func (s Shared) env(r Room) *Env {
+	name := r.Name
 	return &Env{
 		Name:       name,
 		Shop:       s.Shop,
@@ -133,6 +141,7 @@ func (s Shared) env(name string) *Env {
 		REST:       s.REST,
 		Bus:        s.Bus,
 		Tokens:     s.Tokens,
+		schemas:    r.Schemas,
 		stores:     s.Stores,
 	}
 }

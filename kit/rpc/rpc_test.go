@@ -96,6 +96,7 @@ func TestCallsAreCountedByRoomMethodAndCode(t *testing.T) {
 # TYPE souk_rpc_calls_total counter
 souk_rpc_calls_total{code="NotFound",method="Ask",room="library"} 2
 souk_rpc_calls_total{code="OK",method="Ask",room="library"} 1
+souk_rpc_calls_total{code="OK",method="AskAgain",room="library"} 0
 souk_rpc_calls_total{code="OK",method="AskOnce",room="library"} 0
 souk_rpc_calls_total{code="OK",method="AskOwner",room="library"} 0
 souk_rpc_calls_total{code="OK",method="AskService",room="library"} 0

@@ -280,7 +280,8 @@ func TestAvailabilityIsTold(t *testing.T) {
 	client, ctx := h.staff()
 	_, err = client.PutPolicy(ctx, &inventoryv1.PutPolicyRequest{Sku: "B", Policy: &inventoryv1.Policy{Backorder: true, BackorderLimit: 4}})
 	must(t, err)
-	answer, err := h.inner().Availability(context.Background(), &inventoryv1.AvailabilityRequest{Skus: []string{"B", "A", "none"}})
+	carts := inventoryv1.NewInventoryClient(h.rpc.Dial("carts", "inventory"))
+	answer, err := carts.Availability(context.Background(), &inventoryv1.AvailabilityRequest{Skus: []string{"B", "A", "none"}})
 	must(t, err)
 	want := []*inventoryv1.Available{{Sku: "B", Backorder: true, BackorderLeft: 4}, {Sku: "A", Available: 3}, {Sku: "none"}}
 	for i := range want {

@@ -42,12 +42,17 @@ const Name = "users"
 type Config struct{}
 
 // Room is the door.
-func Room(Config) room.Room { return room.Room{Name: Name, Open: open} }
+func Room(Config) room.Room { return room.Room{Name: Name, Schemas: schemas(), Open: open} }
+
+// schemas are the tables of the room's store.
+func schemas() []sqlstore.Schema {
+	return []sqlstore.Schema{app.Schema()}
+}
 
 type opened struct{ store *sqlstore.Store }
 
 func open(ctx context.Context, env *room.Env) (room.Opened, error) {
-	store, err := env.OpenStore(ctx, app.Schema())
+	store, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
@@ -53,9 +54,21 @@ func (h *house) open() {
 
 func (h *house) close() { must(h.t, h.house.Close(context.Background())) }
 
-// inner asks as another room does.
+// inner asks as the rooms do that may: carts writes, orders reads.
 func (h *house) inner() usersv1.UsersClient {
-	return usersv1.NewUsersClient(h.rpc.Dial("carts", "users"))
+	return rooms{
+		UsersClient: usersv1.NewUsersClient(h.rpc.Dial("orders", "users")),
+		carts:       usersv1.NewUsersClient(h.rpc.Dial("carts", "users")),
+	}
+}
+
+type rooms struct {
+	usersv1.UsersClient
+	carts usersv1.UsersClient
+}
+
+func (r rooms) PutContact(ctx context.Context, in *usersv1.PutContactRequest, o ...grpc.CallOption) (*usersv1.Contact, error) {
+	return r.carts.PutContact(ctx, in, o...)
 }
 
 // edge asks as the front door does, for a principal.

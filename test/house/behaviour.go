@@ -12,11 +12,13 @@ import (
 // timekeepers may look at the machine's clock, each for the reason given.
 var timekeepers = map[string]string{
 	"kit/clock":     "it is the port",
+	"kit/engine":    "it waits for other programs to start and to end",
 	"kit/rpc":       "it measures calls and drains by the deadlines of contexts, which are the machine's",
 	"kit/sqlstore":  "it measures commits and the wait for them",
 	"kit/telemetry": "it measures",
 	"gateway":       "it measures requests",
 	"cmd":           "it is where the machine's clock is handed out",
+	"deploy":        "it starts programs and waits for them",
 	"tools":         "no part of the program",
 }
 

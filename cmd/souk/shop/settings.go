@@ -29,6 +29,11 @@ type Settings struct {
 	Payments      payments.Config
 	Orders        orders.Config
 	Notifications notifications.Config
+
+	Stores  Stores
+	Peers   Peers
+	Network Network
+	Broker  Broker
 }
 
 // Gateway is what can be set of the front door.
@@ -78,5 +83,9 @@ func (s *Settings) Sections() []config.Section {
 		{Room: "payments", Into: &s.Payments},
 		{Room: "orders", Into: &s.Orders},
 		{Room: "notifications", Into: &s.Notifications},
+		{Room: "store", Into: &s.Stores},
+		{Room: "peer", Into: &s.Peers},
+		{Room: "network", Into: &s.Network},
+		{Room: "broker", Into: &s.Broker},
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/bus/faultbus"
+	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
@@ -92,6 +93,20 @@ func (s *shop) start() {
 		s.t.Fatal(err)
 	}
 	go func() { s.ended <- s.bus.Run(context.Background()) }()
+	s.follow()
+}
+
+// follow waits until the consumer follows its source, which in this process it
+// does at once.
+func (s *shop) follow() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for s.bus.Ready() != nil {
+		if err := clock.Sleep(ctx, time.Millisecond); err != nil {
+			s.t.Fatal(errors.Join(err, s.bus.Ready()))
+		}
+	}
 }
 
 func (s *shop) close() {

@@ -40,11 +40,24 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Wrap delivers what feed delivers, badly.
+// Wrap delivers what feed delivers, badly. What wraps a DistantFeed is one.
 func Wrap(feed bus.Feed, o Options) bus.Feed {
 	o = o.withDefaults()
-	return &faulty{Feed: feed, options: o, random: rand.New(rand.NewPCG(o.Seed, 1)), kept: make(map[int64]int)}
+	bad := &faulty{Feed: feed, options: o, random: rand.New(rand.NewPCG(o.Seed, 1)), kept: make(map[int64]int)}
+	if far, ok := feed.(bus.DistantFeed); ok {
+		return &distant{bad, far}
+	}
+	return bad
 }
+
+// distant is faulty, but for what its source says of its end.
+type distant struct {
+	*faulty
+	far bus.DistantFeed
+}
+
+// HeadNow asks the source.
+func (d *distant) HeadNow(ctx context.Context) (int64, error) { return d.far.HeadNow(ctx) }
 
 type faulty struct {
 	bus.Feed

@@ -1,0 +1,116 @@
+package natsbus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/seed-21071466/souk/kit/bus"
+	"github.com/seed-21071466/souk/kit/bus/bustest"
+	"github.com/seed-21071466/souk/kit/bus/faultbus"
+	"github.com/seed-21071466/souk/kit/bus/natsbus"
+	"github.com/seed-21071466/souk/kit/engine"
+)
+
+// TestMain is also the program of the servers that tests kill.
+func TestMain(m *testing.M) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	switch err := engine.ServeNATS(ctx); {
+	case err == nil:
+		os.Exit(0)
+	case !errors.Is(err, engine.ErrNoOrder):
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	stop()
+	goleak.VerifyTestMain(m)
+}
+
+// patience bounds every wait of these tests; none of them measures time.
+const patience = 60 * time.Second
+
+// shops counts the shops, so that each test has streams of its own.
+var shops atomic.Int64
+
+func newShop() string { return fmt.Sprint("shop", shops.Add(1)) }
+
+func embedded(t testing.TB) string {
+	t.Helper()
+	s, err := engine.EmbedNATS(t.TempDir(), engine.NATSOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func connect(t testing.TB, url string, o natsbus.Options) *natsbus.Broker {
+	t.Helper()
+	if testing.Verbose() && o.Log == nil {
+		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	b, err := natsbus.Connect(context.Background(), url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
+// over delivers over the broker at url: the source's process relays, the
+// consumer's has its feed. Both outlive the consumer's restarts.
+func over(url string, o natsbus.Options, wrap func(bus.Feed) bus.Feed) bustest.Deliver {
+	var source bus.Feed
+	var feed bus.Feed
+	return func(t *testing.T, said bus.Feed) bus.Feed {
+		if said != source {
+			source, o.Shop = said, newShop()
+			connect(t, url, o).Relay(said)
+			feed = connect(t, url, o).Feed(said.Source())
+		}
+		return wrap(feed)
+	}
+}
+
+func asItIs(f bus.Feed) bus.Feed { return f }
+
+func TestJetStream(t *testing.T) {
+	bustest.Run(t, over(embedded(t), natsbus.Options{}, asItIs))
+}
+
+func TestBadDelivery(t *testing.T) {
+	url := embedded(t)
+	for seed := range uint64(3) {
+		bustest.Run(t, over(url, natsbus.Options{}, func(f bus.Feed) bus.Feed {
+			return faultbus.Wrap(f, faultbus.Options{Seed: seed})
+		}))
+	}
+}
+
+// What a stream does not keep comes from the source's own process.
+func TestAStreamThatKeepsNothing(t *testing.T) {
+	bustest.Run(t, over(embedded(t), natsbus.Options{MaxBytes: 1, Backfill: 1}, asItIs))
+}
+
+func TestCluster(t *testing.T) {
+	servers, err := engine.NATSCluster(t.Context(), t.TempDir(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var urls []string
+	for _, s := range servers {
+		t.Cleanup(s.Close)
+		urls = append(urls, s.URL)
+	}
+	bustest.Run(t, over(strings.Join(urls, ","), natsbus.Options{Replicas: 3}, asItIs))
+}

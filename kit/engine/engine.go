@@ -1,0 +1,169 @@
+// Package engine starts the real servers that tests, and a shop of many processes on one machine, need beside
+// themselves. Each listens on loopback alone, on a port of its own, keeps all in one folder, and dies with the process
+// that started it.
+//
+//	Postgres(ctx, dir) → Database(ctx, name) … Kill, Start, Pause, Resume … → Close
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Bounds of every engine.
+const (
+	StartTimeout = 60 * time.Second // to answer for the first time; recovery after a kill is within it
+	StopTimeout  = 20 * time.Second // to end after it was asked to; then it is killed
+	askEvery     = 10 * time.Millisecond
+)
+
+// process is a running engine.
+type process struct {
+	cmd  *exec.Cmd
+	gone chan struct{} // closed when it has ended
+	err  error         // how it ended; read it after gone
+}
+
+// launch starts cmd so that it dies with us. The kernel sends that signal when the thread that started the child ends,
+// so the thread is kept for as long as the child lives.
+func launch(cmd *exec.Cmd) (*process, error) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	p := &process{cmd: cmd, gone: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = cmd.Wait()
+		}
+		close(p.gone)
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	return p, nil
+}
+
+// family is the process and those that it has started.
+func (p *process) family() []int {
+	pids := []int{p.cmd.Process.Pid}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return pids
+	}
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && parentOf(pid) == p.cmd.Process.Pid {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// parentOf is 0 for a process that has ended.
+func parentOf(pid int) int {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return 0
+	}
+	// pid (name) state ppid …, and the name may hold anything.
+	_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+	fields := strings.Fields(rest)
+	if len(fields) < 2 {
+		return 0
+	}
+	parent, _ := strconv.Atoi(fields[1])
+	return parent
+}
+
+// signal reaches the whole family; who is gone meanwhile is no error.
+func (p *process) signal(s syscall.Signal) error {
+	var errs []error
+	for _, pid := range p.family() {
+		if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, fmt.Errorf("signal %v to process %d: %w", s, pid, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// kill ends the family at once and waits until it is gone.
+func (p *process) kill() error {
+	family := p.family()
+	err := p.signal(syscall.SIGKILL)
+	<-p.gone
+	for _, pid := range family[1:] {
+		for range int(StopTimeout / askEvery) {
+			if syscall.Kill(pid, 0) != nil {
+				break
+			}
+			time.Sleep(askEvery)
+		}
+	}
+	return err
+}
+
+// stop asks the process to end and kills it when it does not.
+func (p *process) stop(s syscall.Signal) error {
+	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop %s: %w", p.cmd.Path, err)
+	}
+	select {
+	case <-p.gone:
+		return nil
+	case <-time.After(StopTimeout):
+		return errors.Join(fmt.Errorf("stop %s: it did not end within %v and was killed", p.cmd.Path, StopTimeout), p.kill())
+	}
+}
+
+// await asks ready until it says yes, the process ends or the time is over.
+func (p *process) await(ctx context.Context, ready func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	defer cancel()
+	for !ready() {
+		select {
+		case <-p.gone:
+			return fmt.Errorf("%s ended at once: %w", p.cmd.Path, p.err)
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("%s does not answer: %w", p.cmd.Path, ctx.Err()), p.kill())
+		case <-time.After(askEvery):
+		}
+	}
+	return nil
+}
+
+// freePort is a port that nobody listens on just now.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// lockFile holds path, made if need be, against other processes until unlock.
+func lockFile(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return func() { _ = f.Close() }, nil
+}
