@@ -19,6 +19,7 @@ import (
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/id"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -85,6 +86,11 @@ func (e *Env) OpenStore(ctx context.Context) (*sqlstore.Store, error) {
 	return e.stores(ctx, e.Name, sqlstore.Options{Name: e.Name, Schemas: e.schemas, Registerer: e.Registerer, Log: e.Log})
 }
 
+// AllSchemas are Schemas and the table of leases, which every store has: it may be shared one day.
+func (r Room) AllSchemas() []sqlstore.Schema {
+	return append(slices.Clone(r.Schemas), lease.Schema())
+}
+
 // Shared is what all rooms of a process have in common.
 type Shared struct {
 	Shop       string
@@ -141,7 +147,7 @@ func (s Shared) env(r Room) *Env {
 		REST:       s.REST,
 		Bus:        s.Bus,
 		Tokens:     s.Tokens,
-		schemas:    r.Schemas,
+		schemas:    r.AllSchemas(),
 		stores:     s.Stores,
 	}
 }

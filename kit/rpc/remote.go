@@ -73,7 +73,7 @@ func (p *peer) try(ctx context.Context, m *remoteMethod, in, out proto.Message) 
 		if failed == nil {
 			return header, nil
 		}
-		if !failed.worth(m.repeatable, n) || !p.budget.spend(time.Now()) || !rest(ctx, failed.pause(n)) {
+		if !p.again(ctx, failed, m.repeatable, n) {
 			return header, failed.problem
 		}
 		p.seen.retried(m.seen)
@@ -120,9 +120,13 @@ func (p *peer) broken(ctx context.Context, m *remoteMethod, st *status.Status, u
 	case unheard && code == codes.Unavailable, unheard && code == codes.DeadlineExceeded && ctx.Err() != nil:
 		return notReady(p.room)
 	case code == codes.Unavailable:
-		return problem.Newf(problem.Timeout, codeLost, "The connection to the %s service was lost; whether it was done is not known.", p.room)
+		return lost(p.room)
 	}
 	return foreign(st)
+}
+
+func lost(room string) *problem.Error {
+	return problem.Newf(problem.Timeout, codeLost, "The connection to the %s service was lost; whether it was done is not known.", room)
 }
 
 // sent is what travels beside the request. What the caller's context says itself comes as it is, but only the front door may

@@ -54,6 +54,10 @@ func (l library) Ask(ctx context.Context, in *rpctestv1.AskRequest) (*rpctestv1.
 	return &rpctestv1.AskResponse{Text: in.Text, Items: in.Items}, nil
 }
 
+func (l library) AskAgain(ctx context.Context, in *rpctestv1.AskRequest) (*rpctestv1.AskResponse, error) {
+	return l.Ask(ctx, in)
+}
+
 func ExampleServer() {
 	server := rpc.NewServer(rpc.Options{})
 	rpctestv1.RegisterProbeServer(server.For("library"), library{})
