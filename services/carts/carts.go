@@ -16,6 +16,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +27,7 @@ import (
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/carts/app"
+	"github.com/seed-21071466/souk/services/carts/storeredis"
 	"github.com/seed-21071466/souk/services/carts/storesql"
 	"github.com/seed-21071466/souk/services/carts/wire"
 )
@@ -65,7 +69,7 @@ type carts struct {
 }
 
 func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
-	store, err := openSQL(ctx, env)
+	store, err := openStore(ctx, env)
 	if err != nil {
 		return nil, err
 	}
@@ -84,13 +88,41 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 	return r, nil
 }
 
-// openSQL opens the rows of carts, wherever the shop keeps them.
+// openers open the store of carts by the scheme of its URL.
+var openers = map[string]func(ctx context.Context, env *room.Env) (app.Store, error){
+	"":           openSQL,
+	"file":       openSQL,
+	"postgres":   openSQL,
+	"postgresql": openSQL,
+	"redis":      openRedis,
+	"rediss":     openRedis,
+}
+
+// openStore chooses the technology; the rest of the room does not know which it is.
+func openStore(ctx context.Context, env *room.Env) (app.Store, error) {
+	scheme, _, _ := strings.Cut(env.StoreURL, ":")
+	open, known := openers[scheme]
+	if !known {
+		return nil, fmt.Errorf("open the store of carts: there is none for URLs of %q; expected one of %q",
+			scheme, slices.Sorted(maps.Keys(openers)))
+	}
+	return open(ctx, env)
+}
+
+// openSQL opens the rows of carts, wherever the shop keeps them. On file this process is their only writer.
 func openSQL(ctx context.Context, env *room.Env) (app.Store, error) {
 	db, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return storesql.New(db, storesql.Options{Shop: env.Shop, Clock: env.Clock, Alone: true}), nil
+	onFile := !strings.HasPrefix(env.StoreURL, "postgres")
+	return storesql.New(db, storesql.Options{Shop: env.Shop, Clock: env.Clock, Alone: onFile}), nil
+}
+
+func openRedis(ctx context.Context, env *room.Env) (app.Store, error) {
+	return storeredis.Open(ctx, env.StoreURL, storeredis.Options{
+		Shop: env.Shop, Clock: env.Clock, Log: env.Log, Registerer: env.Registerer,
+	})
 }
 
 func (r *carts) connect(ctx context.Context, env *room.Env) error {

@@ -31,6 +31,7 @@ import (
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/carts"
 )
 
@@ -135,14 +136,15 @@ func open(t *testing.T) *front {
 	quiet := slog.New(slog.DiscardHandler)
 	f := &front{T: t, mux: rest.New(rest.Options{Log: quiet}), calls: rpc.NewServer(rpc.Options{Log: quiet})}
 	var err error
-	f.orders, err = sqlstore.Open(context.Background(), t.TempDir()+"/orders.db", sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
+	f.orders, err = sqlstoretest.Open(context.Background(), t.TempDir()+"/orders.db", sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
 	f.must(err)
 	f.said, err = eventlog.New(f.orders)
 	f.must(err)
 	tokens, err := auth.OpenSigner(t.TempDir())
 	f.must(err)
 	lines := bus.New(bus.Options{Log: quiet})
-	shared := room.Shared{Shop: "shop", Dir: t.TempDir(), Log: quiet, REST: f.mux, RPC: f.calls, Bus: lines, Tokens: tokens}
+	dir := t.TempDir()
+	shared := room.Shared{Shop: "shop", Dir: dir, Stores: sqlstoretest.Stores(dir), Log: quiet, REST: f.mux, RPC: f.calls, Bus: lines, Tokens: tokens}
 	house, err := room.Open(context.Background(), shared, append(neighbours(f.said), carts.Room(carts.Config{}))...)
 	f.must(err)
 	running, stop := context.WithCancel(context.Background())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/notifications/app"
 )
 
@@ -16,7 +17,7 @@ import (
 func (h *house) plant(statement string) {
 	h.t.Helper()
 	ctx := context.Background()
-	store, err := sqlstore.Open(ctx, filepath.Join(h.dir, "notifications.db"), sqlstore.Options{Schemas: []sqlstore.Schema{app.Schema(), bus.Schema()}})
+	store, err := sqlstoretest.Open(ctx, filepath.Join(h.dir, "notifications.db"), sqlstore.Options{Schemas: []sqlstore.Schema{app.Schema(), bus.Schema()}})
 	must(h.t, err)
 	must(h.t, store.Update(ctx, func(tx sqlstore.Tx) error {
 		n, err := tx.Exec(statement)

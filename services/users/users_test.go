@@ -22,6 +22,7 @@ import (
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/users"
 )
 
@@ -48,7 +49,9 @@ func (h *house) open() {
 	log := slog.New(slog.NewTextHandler(h.log, nil))
 	h.rpc = rpc.NewServer(rpc.Options{Log: log})
 	var err error
-	h.house, err = room.Open(context.Background(), room.Shared{Shop: "shop", Dir: h.dir, RPC: h.rpc, Log: log}, users.Room(users.Config{}))
+	h.house, err = room.Open(context.Background(), room.Shared{
+		Shop: "shop", Dir: h.dir, Stores: sqlstoretest.Stores(h.dir), RPC: h.rpc, Log: log,
+	}, users.Room(users.Config{}))
 	must(h.t, err)
 }
 
@@ -314,7 +317,7 @@ func TestFindingsNameAPlantedViolation(t *testing.T) {
 func (h *house) corrupt(sql string) {
 	h.t.Helper()
 	ctx := context.Background()
-	store, err := sqlstore.Open(ctx, filepath.Join(h.dir, "users.db"), sqlstore.Options{Name: "corrupt"})
+	store, err := sqlstoretest.Open(ctx, filepath.Join(h.dir, "users.db"), sqlstore.Options{Name: "corrupt"})
 	must(h.t, err)
 	must(h.t, store.Update(ctx, func(tx sqlstore.Tx) error { _, err := tx.Exec(sql); return err }))
 	must(h.t, store.Close())

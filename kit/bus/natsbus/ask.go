@@ -1,6 +1,7 @@
 package natsbus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,6 +92,8 @@ func (b *Broker) asked(ctx context.Context, source string, position int64, limit
 func (b *Broker) answer(ctx context.Context, subject string, request any, each func(*nats.Msg) error) (end *nats.Msg, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerMax)
 	defer cancel()
+	link := b.link.Load().alive
+	defer context.AfterFunc(link, cancel)()
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, err
@@ -107,7 +110,7 @@ func (b *Broker) answer(ctx context.Context, subject string, request any, each f
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return nil, err
+			return nil, cmp.Or(context.Cause(link), err)
 		}
 		switch status := m.Header.Get(statusHeader); {
 		case status == statusEnd || status == statusNothing:

@@ -136,7 +136,10 @@ func (b *Broker) join(ctx context.Context, address string) error {
 // habits are how the connection behaves: it comes back for ever, and meanwhile
 // takes nothing that it could not deliver.
 func (b *Broker) habits() []nats.Option {
-	joined := func(*nats.Conn) { b.joined.Set(b.joined.Position() + 1) }
+	joined := func(*nats.Conn) {
+		b.link.Store(newLink())
+		b.joined.Set(b.joined.Position() + 1)
+	}
 	return []nats.Option{
 		nats.Name("souk " + b.options.Shop + " " + b.options.Name),
 		nats.Timeout(connectMax), nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(2),
@@ -144,10 +147,30 @@ func (b *Broker) habits() []nats.Option {
 		nats.CustomReconnectDelay(func(tries int) time.Duration { return pause(tries) }),
 		nats.NoCallbacksAfterClientClose(),
 		nats.ConnectHandler(joined), nats.ReconnectHandler(joined),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.troubled("the broker went away", err) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			b.link.Load().over()
+			b.troubled("the broker went away", err)
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.troubled("trouble with the broker", err) }),
 	}
 }
+
+// link is one connection to the broker, from its making to its loss. Answers
+// that were on their way by then never come.
+type link struct {
+	alive context.Context
+	lose  context.CancelCauseFunc
+}
+
+var errLost = errors.New("the connection to the broker was lost")
+
+func newLink() *link {
+	l := &link{}
+	l.alive, l.lose = context.WithCancelCause(context.Background())
+	return l
+}
+
+func (l *link) over() { l.lose(errLost) }
 
 func (b *Broker) troubled(what string, err error) {
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -19,6 +20,9 @@ const (
 	tailBytesMax = 4 << 20 // and the bytes of their bodies
 	liveMax      = 8192    // live messages that wait to be taken; more are dropped, and read from the stream
 	limitMax     = 1024    // events that one After asks for
+
+	headTries = 3                      // processes of a source that are asked where it ends
+	headMax   = 700 * time.Millisecond // for each of them to answer
 )
 
 // feed is a source of another process, as the consumers of this one see it. Its
@@ -157,15 +161,24 @@ func (f *feed) Head() int64 { return f.head.Position() }
 // Wait waits to hear of a record.
 func (f *feed) Wait(ctx context.Context, after int64) error { return f.head.Wait(ctx, after+1) }
 
-// HeadNow asks the source.
-func (f *feed) HeadNow(ctx context.Context) (int64, error) {
-	_, head, err := f.broker.asked(ctx, f.source, 0, 0)
-	if err != nil {
-		return 0, err
+// HeadNow asks the source. One of its processes may be frozen, so another is
+// asked before the caller's patience ends.
+func (f *feed) HeadNow(ctx context.Context) (head int64, err error) {
+	for range headTries {
+		asking, cancel := context.WithTimeout(ctx, headMax)
+		_, head, err = f.broker.asked(asking, f.source, 0, 0)
+		late := asking.Err() != nil
+		cancel()
+		if err == nil {
+			f.alive()
+			f.grow(head)
+			return head, nil
+		}
+		if !late || ctx.Err() != nil {
+			break
+		}
 	}
-	f.alive()
-	f.grow(head)
-	return head, nil
+	return 0, err
 }
 
 // After answers from the tail where it can, else from the stream, else from

@@ -36,6 +36,7 @@ type relay struct {
 	log      *slog.Logger
 	js       jetstream.JetStream // with acknowledgements of its own
 	identity string              // of the log, once it has a record
+	doubt    int64               // a position that the stream refused, to be looked at; 0: none
 
 	active atomic.Bool // it is this process's turn to relay
 
@@ -67,6 +68,9 @@ func (r *relay) prepare() (err error) {
 
 // failed keeps why the relay does not get its records through.
 func (r *relay) failed(ctx context.Context, err error) {
+	if !r.broker.conn.IsConnected() {
+		err = fmt.Errorf("the broker at %s is away; the relay goes on when it is back: %w", r.broker.address, err)
+	}
 	r.fault.Store(&err)
 	r.log.WarnContext(ctx, "the relay of a source is held up", "source", r.source, "copied", r.copied.Position(), "err", err)
 }
@@ -101,7 +105,7 @@ func (r *relay) run(ctx context.Context) {
 
 // rest is the pause before the next try; it ends early when the broker comes back.
 func (r *relay) rest(ctx context.Context, failed int) {
-	long := pause(failed)
+	at, long := r.broker.joined.Position(), pause(failed)
 	if !r.broker.conn.IsConnected() {
 		long = lookEvery // its coming back ends the pause
 	}
@@ -109,7 +113,7 @@ func (r *relay) rest(ctx context.Context, failed int) {
 	defer cancel()
 	timer := r.broker.options.Clock.NewTimer(long)
 	defer timer.Stop()
-	at, joined := r.broker.joined.Position(), make(chan struct{})
+	joined := make(chan struct{})
 	r.broker.work.Go(func() {
 		defer close(joined)
 		_ = r.broker.joined.Wait(ctx, at+1) // however it ends, the rest is over
@@ -140,6 +144,7 @@ type transit struct {
 	ctx      context.Context // ends with the first failure
 	fail     context.CancelCauseFunc
 	sent     int64            // the last position published
+	ending   <-chan struct{}  // closed when the relay is to end
 	inFlight chan publication // in order; its size bounds what is not acknowledged
 	done     chan struct{}    // closed when all in flight are answered
 }
@@ -150,7 +155,7 @@ type publication struct {
 }
 
 func newTransit(ctx context.Context, r *relay, last int64) *transit {
-	t := &transit{relay: r, sent: last, done: make(chan struct{})}
+	t := &transit{relay: r, sent: last, ending: ctx.Done(), done: make(chan struct{})}
 	t.inFlight = make(chan publication, r.broker.options.Window)
 	t.ctx, t.fail = context.WithCancelCause(ctx)
 	return t
@@ -165,24 +170,39 @@ func (t *transit) run(joined int64) error {
 	return context.Cause(t.ctx)
 }
 
-// collect takes the acknowledgements in order. Each comes, or its failure, within ackMax.
+// collect takes the acknowledgements in order. Each comes, or its failure,
+// within ackMax; when the relay is to end nobody waits for them any more.
 func (t *transit) collect() {
 	defer close(t.done)
 	for p := range t.inFlight {
 		select {
 		case ack := <-p.ack.Ok():
-			if int64(ack.Sequence) != p.position {
-				t.fail(fmt.Errorf("%w: record %d became message %d", errElsewhere, p.position, ack.Sequence))
-				continue
-			}
-			if t.ctx.Err() == nil {
-				t.copied.Set(p.position)
-			}
-			t.published.Add(1)
+			t.taken(p.position, int64(ack.Sequence))
 		case err := <-p.ack.Err():
-			t.fail(t.why(p.position, err))
+			t.refused(p.position, err)
+		case <-t.ending:
 		}
 	}
+}
+
+func (t *transit) taken(position, sequence int64) {
+	if sequence != position {
+		t.refused(position, fmt.Errorf("%w: record %d became message %d", errElsewhere, position, sequence))
+		return
+	}
+	t.published.Add(1)
+	if t.ctx.Err() == nil {
+		t.copied.Set(position)
+	}
+}
+
+// refused ends the run. What is in the first refused record's place is looked
+// at before the next one: those in flight behind it may have been taken.
+func (t *transit) refused(position int64, err error) {
+	if t.ctx.Err() == nil {
+		t.doubt = position
+	}
+	t.fail(t.why(position, err))
 }
 
 // why says what a failed publication means.

@@ -30,32 +30,45 @@ const prefix = "souk-enginetest-"
 // its own instead.
 func Postgres(t testing.TB) *engine.PostgresServer {
 	t.Helper()
+	server, err := postgres(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server
+}
+
+func postgres(ctx context.Context) (*engine.PostgresServer, error) {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server == nil && shared.err == nil {
 		sweep()
 		dir := filepath.Join(os.TempDir(), prefix+strconv.Itoa(os.Getpid()))
-		shared.server, shared.err = engine.Postgres(context.Background(), dir, engine.PostgresOptions{})
+		shared.server, shared.err = engine.Postgres(context.WithoutCancel(ctx), dir, engine.PostgresOptions{})
 	}
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	return shared.server
+	return shared.server, shared.err
 }
 
 // Database is the URL of an empty database for this test.
 func Database(t testing.TB) string {
 	t.Helper()
-	server := Postgres(t)
-	shared.Lock()
-	shared.databases++
-	name := fmt.Sprint("test_", shared.databases)
-	shared.Unlock()
-	url, err := server.Database(context.Background(), name)
+	url, err := New(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return url
+}
+
+// New is Database where no test is at hand.
+func New(ctx context.Context) (url string, err error) {
+	server, err := postgres(ctx)
+	if err != nil {
+		return "", err
+	}
+	shared.Lock()
+	shared.databases++
+	name := fmt.Sprint("test_", shared.databases)
+	shared.Unlock()
+	return server.Database(ctx, name)
 }
 
 // sweep removes the folders of binaries that have ended, whose servers have died with them.

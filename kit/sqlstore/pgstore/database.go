@@ -53,9 +53,6 @@ type database struct {
 }
 
 func newDatabase(address string, o sqlstore.Options) (*database, error) {
-	if len(o.Name) > schemaBytesMax {
-		return nil, fmt.Errorf("the name %q is longer than %d bytes, and a schema is named after it", o.Name, schemaBytesMax)
-	}
 	d := &database{
 		schema: o.Name, me: rand.Text(), log: o.Log,
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -65,7 +62,13 @@ func newDatabase(address string, o sqlstore.Options) (*database, error) {
 			Name: "souk_sqlstore_connects_failed_total", Help: "Connections to the database server that failed.",
 		}),
 	}
-	return d, d.configure(address)
+	if err := d.configure(address); err != nil {
+		return nil, err
+	}
+	if len(d.schema) > schemaBytesMax {
+		return nil, fmt.Errorf("the schema's name %q is longer than %d bytes", d.schema, schemaBytesMax)
+	}
+	return d, nil
 }
 
 // configure reads the url. What is wrong with one is said without its password.
@@ -84,6 +87,9 @@ func (d *database) configure(address string) error {
 	c := d.config
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
+	}
+	if other := c.RuntimeParams["search_path"]; other != "" {
+		d.schema = other
 	}
 	c.RuntimeParams["search_path"] = quoted(d.schema)
 	c.RuntimeParams["client_encoding"] = "UTF8"

@@ -21,8 +21,8 @@ import (
 )
 
 // Open opens the schema named o.Name in the database at url, making the schema if need be, and migrates it. The url is
-// postgres://user:password@host:5432/database?sslmode=…; its other parameters are settings of the session. No error
-// tells the password.
+// postgres://user:password@host:5432/database?sslmode=…; its other parameters are settings of the session, of which
+// search_path names another schema. No error tells the password.
 func Open(ctx context.Context, url string, o sqlstore.Options) (*sqlstore.Store, error) {
 	o = o.WithDefaults()
 	d, err := newDatabase(url, o)

@@ -29,5 +29,9 @@ func TestPostgreSQL(t *testing.T) {
 			return mustOpen(t, enginetest.Database(t), schemas...)
 		},
 		Why: "the disk is the server's",
+		Shared: func(t *testing.T) sqlstoretest.Shared {
+			url := enginetest.Database(t)
+			return func(t *testing.T, schemas ...sqlstore.Schema) *sqlstore.Store { return mustOpen(t, url, schemas...) }
+		},
 	})
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/money"
 	"github.com/seed-21071466/souk/services/carts/app"
 	"github.com/seed-21071466/souk/services/carts/cart"
@@ -138,7 +139,7 @@ type stall struct {
 }
 
 func open(t *testing.T) *stall {
-	db, err := sqlstore.Open(ctx, filepath.Join(t.TempDir(), "carts.db"), sqlstore.Options{Schemas: []sqlstore.Schema{storesql.Schema()}})
+	db, err := sqlstoretest.Open(ctx, filepath.Join(t.TempDir(), "carts.db"), sqlstore.Options{Schemas: []sqlstore.Schema{storesql.Schema()}})
 	if err != nil {
 		t.Fatal(err)
 	}
