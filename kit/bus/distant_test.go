@@ -14,10 +14,12 @@ import (
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
+type record = bustest.Source
+
 // faraway is a source of another process: silent until it answers, and heard of
 // only up to a position.
 type faraway struct {
-	*bustest.Source
+	*record
 	answers atomic.Bool
 	heard   atomic.Int64
 }
@@ -41,14 +43,14 @@ func (f *faraway) HeadNow(context.Context) (int64, error) {
 	if !f.answers.Load() {
 		return 0, errSilent
 	}
-	head := f.Source.Head()
+	head := f.record.Head()
 	f.heard.Store(head)
 	return head, nil
 }
 
 func remote(f *faraway) func(string) bus.Feed {
 	return func(source string) bus.Feed {
-		if source == f.Source.Source() {
+		if source == f.Source() {
 			return f
 		}
 		return nil
@@ -56,7 +58,7 @@ func remote(f *faraway) func(string) bus.Feed {
 }
 
 func TestASilentSourceHoldsNobodyUp(t *testing.T) {
-	source := &faraway{Source: bustest.NewSource("talker")}
+	source := &faraway{record: bustest.NewSource("talker")}
 	source.Say("a")
 	for _, from := range []bus.Start{bus.FromStart, bus.FromNow} {
 		source.answers.Store(false)
@@ -90,7 +92,7 @@ func TestASilentSourceHoldsNobodyUp(t *testing.T) {
 }
 
 func TestCaughtUpAsksTheSource(t *testing.T) {
-	source := &faraway{Source: bustest.NewSource("talker")}
+	source := &faraway{record: bustest.NewSource("talker")}
 	source.answers.Store(true)
 	b := bus.New(bus.Options{Remote: remote(source)})
 	if err := b.Subscribe(listener(openStore(t), func(sqlstore.Tx, bus.Event) error { return nil })); err != nil {
@@ -109,7 +111,7 @@ func TestCaughtUpAsksTheSource(t *testing.T) {
 }
 
 func TestASourceNobodyKnowsIsRefused(t *testing.T) {
-	b := bus.New(bus.Options{Remote: remote(&faraway{Source: bustest.NewSource("other")})})
+	b := bus.New(bus.Options{Remote: remote(&faraway{record: bustest.NewSource("other")})})
 	if err := b.Subscribe(listener(openStore(t), nil)); err != nil {
 		t.Fatal(err)
 	}
