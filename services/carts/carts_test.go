@@ -225,7 +225,9 @@ func aGuestFillsACart(t *testing.T, f *front) {
 }
 
 // Prices change and the cart's version does not: who asks again must see them.
-func TestACartIsNeverAnsweredAsNotModified(t *testing.T) { each(t, testACartIsNeverAnsweredAsNotModified) }
+func TestACartIsNeverAnsweredAsNotModified(t *testing.T) {
+	each(t, testACartIsNeverAnsweredAsNotModified)
+}
 
 func testACartIsNeverAnsweredAsNotModified(t *testing.T, f *front) {
 	id, owner := f.cart()
@@ -237,7 +239,9 @@ func testACartIsNeverAnsweredAsNotModified(t *testing.T, f *front) {
 	}
 }
 
-func TestABadRequestIsToldWhichFieldIsWrong(t *testing.T) { each(t, testABadRequestIsToldWhichFieldIsWrong) }
+func TestABadRequestIsToldWhichFieldIsWrong(t *testing.T) {
+	each(t, testABadRequestIsToldWhichFieldIsWrong)
+}
 
 func testABadRequestIsToldWhichFieldIsWrong(t *testing.T, f *front) {
 	id, owner := f.cart()
@@ -290,7 +294,9 @@ func testAForeignCartIsNotFound(t *testing.T, f *front) {
 	}
 }
 
-func TestOrdersReadsACartAndTakesItsLinesOut(t *testing.T) { each(t, testOrdersReadsACartAndTakesItsLinesOut) }
+func TestOrdersReadsACartAndTakesItsLinesOut(t *testing.T) {
+	each(t, testOrdersReadsACartAndTakesItsLinesOut)
+}
 
 func testOrdersReadsACartAndTakesItsLinesOut(t *testing.T, f *front) {
 	id, owner := f.cart()

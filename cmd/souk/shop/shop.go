@@ -23,6 +23,7 @@ import (
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/bus/faultbus"
 	"github.com/seed-21071466/souk/kit/bus/natsbus"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/telemetry"
@@ -51,6 +52,7 @@ type Shop struct {
 	network *network
 	house   *room.House
 	bus     *bus.Bus
+	leases  *lease.Book     // of what only one process of a room does
 	broker  *natsbus.Broker // nil: events stay in this process
 	joined  atomic.Bool     // the broker has been reached, and all that comes over it has been found
 	ran     sync.WaitGroup
@@ -91,12 +93,14 @@ func (s *Shop) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.mux = rest.New(rest.Options{Log: t.Log})
+	s.leases = lease.NewBook(lease.Options{Log: t.Log, Registerer: t.Registry})
 	if err := s.openBus(ctx); err != nil {
 		return err
 	}
 	s.house, err = room.Open(ctx, room.Shared{
 		Shop: Name, Dir: o.Dir, Elsewhere: names(o.Targets.away), Log: t.Log, Registerer: t.Registry, RPC: s.network.rpc,
 		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: o.Settings.Stores.open(o.Dir), StoreURL: o.Settings.Stores.Of,
+		Leases: s.leases,
 	}, o.Targets.rooms...)
 	if err != nil {
 		return err

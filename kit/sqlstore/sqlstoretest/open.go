@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/seed-21071466/souk/kit/engine/enginetest"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/kit/sqlstore/pgstore"
 )
@@ -20,7 +21,7 @@ import (
 const Env = "SOUK_TEST_STORE"
 
 // Open is sqlstore.Open for the tests of what stands on a store. Where Env says so, path names a schema of its own in a
-// real PostgreSQL instead of a file; the same path is the same schema.
+// real PostgreSQL instead of a file, with the table of leases; the same path is the same schema.
 func Open(ctx context.Context, path string, o sqlstore.Options) (*sqlstore.Store, error) {
 	switch chosen := os.Getenv(Env); chosen {
 	case "":
@@ -30,6 +31,7 @@ func Open(ctx context.Context, path string, o sqlstore.Options) (*sqlstore.Store
 		if err != nil {
 			return nil, err
 		}
+		o.Schemas = append(o.Schemas[:len(o.Schemas):len(o.Schemas)], lease.Schema())
 		return pgstore.Open(ctx, address, o)
 	default:
 		return nil, fmt.Errorf("%s=%s: want postgres, or nothing for SQLite", Env, chosen)
