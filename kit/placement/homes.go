@@ -9,6 +9,7 @@
 package placement
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,10 +77,7 @@ func (h *Homes) Of(room string) (Place, Entry, error) {
 	if err != nil {
 		return "", Entry{}, err
 	}
-	configured, err := ParsePlace(h.o.Configured(room), room)
-	if err != nil {
-		return "", Entry{}, fmt.Errorf("setting store.%s: %w", room, err)
-	}
+	configured := Place(cmp.Or(h.o.Configured(room), string(File)))
 	entry, moved := record.Rooms[room]
 	if !moved {
 		return configured, Entry{}, nil
@@ -101,6 +99,9 @@ func (h *Homes) OpenStore(ctx context.Context, room string, o sqlstore.Options) 
 	if err != nil {
 		return nil, err
 	}
+	if _, err := ParsePlace(string(place), room); err != nil {
+		return nil, fmt.Errorf("setting store.%s: %w", room, err)
+	}
 	if err := h.notLeftBehind(ctx, room, place, entry); err != nil {
 		return nil, err
 	}
@@ -115,6 +116,24 @@ func (h *Homes) OpenStore(ctx context.Context, room string, o sqlstore.Options) 
 	defer h.mu.Unlock()
 	h.rooms[room] = &home{place, store, o}
 	return store, nil
+}
+
+// Take takes the files of those rooms that keep their rows in the data folder for this process alone, before anything is
+// opened.
+func (h *Homes) Take(rooms ...string) error {
+	for _, room := range rooms {
+		place, _, err := h.Of(room)
+		if err != nil {
+			return err
+		}
+		if place != File {
+			continue
+		}
+		if err := h.lock(room); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openAt opens a place, and takes it for this process if it is a file.
