@@ -86,6 +86,7 @@ type Driver interface {
 type Store struct {
 	name    string
 	lies    atomic.Pointer[base]
+	shared  bool // see Shared; as it was opened, whatever lies beneath later
 	updates gate
 }
 
@@ -97,7 +98,7 @@ type base struct {
 }
 
 func newStore(name string, d Driver, listen func(hear func(news string))) *Store {
-	s, beneath := &Store{name: name}, &base{Driver: d, listen: listen}
+	s, beneath := &Store{name: name, shared: listen != nil}, &base{Driver: d, listen: listen}
 	if listen != nil {
 		listen(func(string) { beneath.bell.Ring() })
 	}
