@@ -133,7 +133,7 @@ func TestEveryMetricIsDescribedAndEveryDescribedOneIsThere(t *testing.T) {
 	spelt := literals(t)
 	for _, f := range somewhere {
 		metric, _, _ := strings.Cut(f, " ")
-		if !slices.ContainsFunc(spelt, func(l string) bool { return l == metric || strings.HasSuffix(metric, "_"+l) }) {
+		if !slices.Contains(there, f) && !slices.ContainsFunc(spelt, func(l string) bool { return l == metric || strings.HasSuffix(metric, "_"+l) }) {
 			t.Errorf("docs/observability.md has a row for %s, which no program registers: take it out", metric)
 		}
 	}
