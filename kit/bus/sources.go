@@ -39,10 +39,13 @@ func (b *Bus) head(source string) int64 {
 // headNow is where a source ends, told by itself if it lives in another process.
 func (b *Bus) headNow(ctx context.Context, source string) (int64, error) {
 	b.mu.Lock()
-	feed := b.feeds[source].source
+	feed, known := b.feedOf(source)
 	b.mu.Unlock()
-	if distant, ok := feed.(DistantFeed); ok {
+	if !known {
+		return 0, nil
+	}
+	if distant, ok := feed.source.(DistantFeed); ok {
 		return distant.HeadNow(ctx)
 	}
-	return b.head(source), nil
+	return feed.source.Head(), nil
 }

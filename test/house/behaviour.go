@@ -12,6 +12,7 @@ import (
 // timekeepers may look at the machine's clock, each for the reason given.
 var timekeepers = map[string]string{
 	"kit/clock":     "it is the port",
+	"kit/engine":    "it waits for servers of its own to answer",
 	"kit/rpc":       "it measures calls and drains by the deadlines of contexts, which are the machine's",
 	"kit/sqlstore":  "it measures commits and the wait for them",
 	"kit/telemetry": "it measures",
