@@ -109,14 +109,13 @@ func openStore(ctx context.Context, env *room.Env) (app.Store, error) {
 	return open(ctx, env)
 }
 
-// openSQL opens the rows of carts, wherever the shop keeps them. On file this process is their only writer.
+// openSQL opens the rows of carts, wherever the shop keeps them.
 func openSQL(ctx context.Context, env *room.Env) (app.Store, error) {
 	db, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}
-	onFile := !strings.HasPrefix(env.StoreURL, "postgres")
-	return storesql.New(db, storesql.Options{Shop: env.Shop, Clock: env.Clock, Alone: onFile}), nil
+	return storesql.New(db, storesql.Options{Shop: env.Shop, Clock: env.Clock}), nil
 }
 
 func openRedis(ctx context.Context, env *room.Env) (app.Store, error) {

@@ -96,7 +96,7 @@ func (s *Shop) open(ctx context.Context) (err error) {
 	}
 	s.house, err = room.Open(ctx, room.Shared{
 		Shop: Name, Dir: o.Dir, Elsewhere: names(o.Targets.away), Log: t.Log, Registerer: t.Registry, RPC: s.network.rpc,
-		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: o.Settings.Stores.open(o.Dir),
+		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: o.Settings.Stores.open(o.Dir), StoreURL: o.Settings.Stores.Of,
 	}, o.Targets.rooms...)
 	if err != nil {
 		return err
