@@ -15,8 +15,8 @@ import (
 	"github.com/seed-21071466/souk/cmd/souk/shop"
 	"github.com/seed-21071466/souk/gen"
 	"github.com/seed-21071466/souk/kit/auth"
-	"github.com/seed-21071466/souk/kit/placement"
 	"github.com/seed-21071466/souk/kit/id"
+	"github.com/seed-21071466/souk/kit/placement"
 )
 
 // keysCmd is `souk keys`. It works on the data folder itself, whether a shop serves it or not: who may write there is

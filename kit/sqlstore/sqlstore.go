@@ -53,6 +53,10 @@ type Tx interface {
 type Schema struct {
 	Name  string
 	Files fs.FS
+	// Erases says that its rows are of persons, and what is deleted from them shall leave no trace in the database: SQLite
+	// overwrites it with zeros. PostgreSQL can no longer be asked for it; its bytes lie in the files, which only the server
+	// reads, until a vacuum and later rows have taken their place.
+	Erases bool
 }
 
 // Options of a store; the zero value works.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/carts/app"
 	"github.com/seed-21071466/souk/services/carts/storesql"
@@ -25,7 +26,7 @@ func suite(t *testing.T, shared bool) {
 		path := filepath.Join(t.TempDir(), "carts.db")
 		return func(t *testing.T, c clock.Clock) app.Store {
 			db, err := sqlstore.Open(context.Background(), path, sqlstore.Options{
-				Name: "carts", Schemas: []sqlstore.Schema{storesql.Schema(), bus.Schema()}, Shared: shared,
+				Name: "carts", Schemas: []sqlstore.Schema{storesql.Schema(), bus.Schema(), lease.Schema()}, Shared: shared,
 			})
 			if err != nil {
 				t.Fatal(err)
