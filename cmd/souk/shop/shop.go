@@ -95,7 +95,7 @@ func (s *Shop) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.mux = rest.New(rest.Options{Log: t.Log})
-	s.leases = lease.NewBook(lease.Options{Log: t.Log, Registerer: t.Registry})
+	s.leases = lease.NewBook(lease.Options{Log: t.Log, Registerer: t.Registry, TTL: o.Settings.Leases.TTL})
 	if err := s.openBus(ctx); err != nil {
 		return err
 	}
