@@ -30,6 +30,7 @@ type commands struct {
 	Runs   runs.Cmd   `cmd:"" help:"See and resolve saga runs and letters that need somebody."`
 	Trace  trace.Cmd  `cmd:"" help:"Draw the tree of one request."`
 	Keys   keysCmd    `cmd:"" help:"See, make and take away the staff's keys."`
+	Certs  certsCmd   `cmd:"" help:"Make certificates for the processes of a shop, and renew them."`
 	Config configCmd  `cmd:"" help:"Print every setting, its value and whence it comes."`
 }
 
