@@ -32,6 +32,7 @@ type commands struct {
 	Trace  trace.Cmd  `cmd:"" help:"Draw the tree of one request."`
 	Split  split.Cmd  `cmd:"" help:"Move a room's rows to a database of their own, or back, while the shop runs."`
 	Keys   keysCmd    `cmd:"" help:"See, make and take away the staff's keys."`
+	Certs  certsCmd   `cmd:"" help:"Make certificates for the processes of a shop, and renew them."`
 	Config configCmd  `cmd:"" help:"Print every setting, its value and whence it comes."`
 }
 
