@@ -11,7 +11,6 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
-	"strconv"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -75,8 +74,9 @@ func Schema() sqlstore.Schema {
 	return sqlstore.Schema{Name: "eventlog", Files: files}
 }
 
-// Log is the log of one store. It is safe for concurrency. A store has one Log in a process, which remembers how streams
-// end. Where other processes append too, their Logs hear of it and move their Heads.
+// Log is the log of one store. It is safe for concurrency. A process has one Log of a store, for it remembers how streams
+// end and moves its Head by what was appended through it. Where other processes append too, they tell each other how far
+// the log has come: their Heads follow at once as a rule, and within seconds when the news was lost.
 type Log struct {
 	store *sqlstore.Store
 	head  head
@@ -127,9 +127,7 @@ func (l *Log) Append(tx sqlstore.Tx, stream string, expected int64, events ...Ev
 	}
 	l.ends.keep(stream, at)
 	tx.AfterCommit(func() { l.head.advance(last) })
-	if l.store.Shared() {
-		sqlstore.Announce(tx, strconv.FormatInt(last, 10))
-	}
+	sqlstore.Announce(tx, last)
 	return at.version, nil
 }
 
@@ -208,8 +206,8 @@ func (l *Log) HeadNow(ctx context.Context) (int64, error) {
 }
 
 // hear is told how far another process has brought the log, or that it is time to look.
-func (l *Log) hear(news string) {
-	if last, err := strconv.ParseInt(news, 10, 64); err == nil {
+func (l *Log) hear(last int64) {
+	if last > 0 {
 		l.head.advance(last)
 		return
 	}
