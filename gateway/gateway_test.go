@@ -226,7 +226,7 @@ func TestWhatTheRoomLearns(t *testing.T) {
 	t.Run("no header by which a client plays the gateway", func(t *testing.T) {
 		got := told(t, ask(d, "GET", "/api/books/b_1", "", "Souk-Principal", "staff;x;;", "souk-request-digest", "00",
 			"Grpc-Metadata-Souk-Principal", "staff;x;;", "Grpc-Timeout", "1n", "Grpcgateway-Authorization", "x", "Accept", "text/plain"))
-		if got["header"] != "map[Accept:[text/plain]]" || got["principal"] != "anonymous" {
+		if got["header"] != "map[Accept:[text/plain] Traceparent:["+got["trace"]+"]]" || got["principal"] != "anonymous" {
 			t.Errorf("%v", got)
 		}
 	})

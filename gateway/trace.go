@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/seed-21071466/souk/kit/telemetry"
 )
 
 const (
@@ -20,12 +22,12 @@ const (
 )
 
 // startTrace takes up the client's trace or begins one, and opens the span
-// "gateway" when there is a tracer.
+// "gateway" when there is a tracer. The client is a stranger: whether its trace
+// is recorded is the tracer's choice. What goes on to the rooms is W3C alone.
 func (g *Gateway) startTrace(ctx context.Context, v *visit) context.Context {
-	sc, ok := spanContext(v.r.Header)
-	if !ok {
-		v.r.Header.Del("Tracestate")
-	} else {
+	sc, decided, ok := clientSpan(v.r.Header)
+	takeTrace(v.r.Header)
+	if ok {
 		v.call.TraceState = sc.TraceState().String()
 	}
 	if g.tracer == nil {
@@ -36,11 +38,20 @@ func (g *Gateway) startTrace(ctx context.Context, v *visit) context.Context {
 		return ctx
 	}
 	if ok {
-		ctx = trace.ContextWithRemoteSpanContext(ctx, sc)
+		ctx = telemetry.FromOutside(trace.ContextWithRemoteSpanContext(ctx, sc), decided)
 	}
 	ctx, v.span = g.tracer.Start(ctx, "gateway", trace.WithSpanKind(trace.SpanKindServer))
 	v.call.TraceParent = formatTraceParent(v.span.SpanContext())
 	return ctx
+}
+
+// clientSpan reads the client's trace headers: W3C, else B3; decided says
+// whether the client chose that its trace is recorded, or not.
+func clientSpan(h http.Header) (sc trace.SpanContext, decided, ok bool) {
+	if sc, ok = spanContext(h); ok {
+		return sc, true, true
+	}
+	return b3Context(h)
 }
 
 // endTrace says on the span what became of the request.

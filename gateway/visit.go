@@ -44,7 +44,11 @@ func (g *Gateway) newVisit(w http.ResponseWriter, r *http.Request) *visit {
 	v.call.Patient = v.ctx
 	h := w.Header()
 	h["X-Request-Id"] = []string{v.call.RequestID}
-	h["Traceparent"] = []string{v.call.TraceParent}
+	line := []string{v.call.TraceParent}
+	h[headerTraceParent], r.Header[headerTraceParent] = line, line
+	if v.call.TraceState != "" {
+		r.Header[headerTraceState] = []string{v.call.TraceState}
+	}
 	h["X-Content-Type-Options"] = nosniff
 	return v
 }

@@ -25,6 +25,7 @@ const (
 )
 
 type serveCmd struct {
+	Target string   `help:"What to open: all, or some of the rooms and gateway, the front door, such as orders,payments." default:"all" env:"SOUK_TARGET"`
 	Data   string   `help:"Folder where the shop keeps everything." default:"./souk-data" env:"SOUK_DATA" type:"path"`
 	HTTP   string   `name:"http" help:"Address to listen on." default:"127.0.0.1:8080" env:"SOUK_HTTP"`
 	File   string   `name:"config" help:"File of settings, YAML or JSON." env:"SOUK_CONFIG" type:"path"`
@@ -34,46 +35,79 @@ type serveCmd struct {
 }
 
 // Run serves until it is asked to stop.
-func (c *serveCmd) Run(ctx context.Context) error {
+func (c *serveCmd) Run(ctx context.Context) (err error) {
 	settings, _, err := load(c.File, c.Set)
 	if err != nil {
 		return err
 	}
+	targets, err := settings.Targets(c.Target)
+	if err != nil {
+		return err
+	}
 	tune()
+	t, err := newTelemetry(c.Log, settings.Telemetry)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
 	listener, err := net.Listen("tcp", c.HTTP)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", c.HTTP, err)
 	}
 	url := "http://" + listener.Addr().String()
-	if settings.Payments.SandboxWebhooks == "" {
+	if targets.Gateway() && settings.Payments.SandboxWebhooks == "" {
 		settings.Payments.SandboxWebhooks = url + "/api/payments/webhooks/sandbox"
 	}
-	t := newTelemetry(c.Log)
-	defer func() { _ = t.Close(context.WithoutCancel(ctx)) }() // nothing is exported yet that could be lost
-	s, err := shop.Open(ctx, shop.Options{Dir: c.Data, Settings: settings, Telemetry: t, BusFaultSeed: busFaultSeed()})
+	s, err := shop.Open(ctx, shop.Options{
+		Dir: c.Data, Settings: settings, Targets: targets, Telemetry: t, BusFaultSeed: busFaultSeed(),
+	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	tell(s.FreshStaffKey)
-	err = c.serve(ctx, s, listener, t.Log, url)
+	err = c.serve(ctx, s, listener, t.Log.With("target", targets.String()), url)
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeMax)
 	defer cancel()
 	return errors.Join(err, s.Close(bound))
 }
 
 func (c *serveCmd) serve(ctx context.Context, s *shop.Shop, l net.Listener, log *slog.Logger, url string) error {
+	stopPeers, err := servePeers(ctx, s, log)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
 	if c.Sample {
 		if err := seed(ctx, s, log); err != nil {
-			return errors.Join(err, l.Close())
+			return errors.Join(err, l.Close(), stopPeers())
 		}
 	}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
+	if s.Gateway() && term.IsTerminal(int(os.Stderr.Fd())) {
 		fmt.Fprintf(os.Stderr, "The shop is open at %s; its API is described at %s/docs\n", url, url)
 	}
 	log.Info("serving", "url", url, "data", c.Data)
-	err := gateway.Serve(ctx, gateway.Server(c.HTTP, s), l, drainMax)
+	err = gateway.Serve(ctx, gateway.Server(c.HTTP, s), l, drainMax)
+	err = errors.Join(err, stopPeers())
 	log.Info("stopped")
 	return err
+}
+
+// servePeers serves the rooms of other processes where the settings say so. stop waits for their last calls: those of a
+// front door in this process have ended by then.
+func servePeers(ctx context.Context, s *shop.Shop, log *slog.Logger) (stop func() error, err error) {
+	address := s.Listen()
+	if address == "" {
+		return func() error { return nil }, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("setting network.listen: %w", err)
+	}
+	log.Info("serving peers", "address", l.Addr().String())
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, end) // they hear at once that this process ends
+	ended := make(chan error, 1)
+	go func() { ended <- s.ServePeers(serving, l) }()
+	return func() error { end(); return <-ended }, nil
 }
 
 // tell tells a person the staff key that was made just now. It goes to standard error: logs, which are kept, go to
@@ -84,12 +118,16 @@ func tell(key string) {
 	}
 }
 
-func newTelemetry(level string) *telemetry.Telemetry {
+func newTelemetry(level string, set telemetry.Settings) (*telemetry.Telemetry, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		panic(err) // the flag allows only levels
 	}
-	return telemetry.New(telemetry.Options{Out: os.Stdout, Level: l, RequestID: rpc.RequestID, MaySee: shop.MaySee})
+	o := telemetry.Options{Out: os.Stdout, Level: l, RequestID: rpc.RequestID, MaySee: shop.MaySee}
+	if err := set.Apply(&o); err != nil {
+		return nil, err
+	}
+	return telemetry.New(o), nil
 }
 
 // busFaultSeed makes the bus deliver twice, late and out of order; tests of placements set it.

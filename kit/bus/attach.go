@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
 // answerMax bounds the wait for a distant source to say where it ends.
@@ -46,6 +44,7 @@ func (b *Bus) bind(ctx context.Context, f *follower) error {
 	if !ok {
 		return fmt.Errorf("start consumer %s: nobody publishes %q", f.Name, f.Source)
 	}
+	f.source = feed.source
 	if distant, ok := feed.source.(DistantFeed); ok {
 		return f.expect(ctx, feed.seen, distant)
 	}
@@ -73,6 +72,13 @@ func (f *follower) begin(ctx context.Context, head int64) error {
 	if err := f.reload(ctx, first); err != nil {
 		return err
 	}
+	if f.inbox.low > head { // another process may have said and settled more meanwhile
+		now, err := endOf(ctx, f.source)
+		if err != nil {
+			return fmt.Errorf("subscribe %s: %w", f.Name, err)
+		}
+		head = now
+	}
 	if f.inbox.low > head {
 		return fmt.Errorf("subscribe %s: it has handled %s/%d but the source ends at %d; restore both from backups of one watermark",
 			f.Name, f.Source, f.inbox.low, head)
@@ -99,16 +105,15 @@ func (f *follower) recall(ctx context.Context) error {
 	if f.From == FromStart {
 		return f.reload(ctx, 0)
 	}
-	var known int
-	if err := f.Store.View(ctx, func(tx sqlstore.Tx) error {
-		return tx.QueryRow(`SELECT COUNT(*) FROM bus_inbox WHERE consumer = ? AND source = ?`, f.Name, f.Source).Scan(&known)
-	}); err != nil {
-		return fmt.Errorf("read the inbox of %s: %w", f.Name, err)
+	kept := Kept{Parked: make(map[string]int)}
+	if store, ok := f.keeper.(Replicated); ok {
+		var err error
+		if kept, err = store.Look(ctx); err != nil {
+			return fmt.Errorf("read the inbox of %s: %w", f.Name, err)
+		}
 	}
-	if known == 0 {
-		return nil
-	}
-	return f.reload(ctx, 0)
+	f.adopt(kept)
+	return nil
 }
 
 // await attaches the consumer as soon as its source says where it ends, at once

@@ -10,12 +10,13 @@ import (
 	"github.com/seed-21071466/souk/kit/bus/bustest"
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 )
 
 // BenchmarkConsume is what one event costs from the log to its effect, when the consumer is behind.
 func BenchmarkConsume(b *testing.B) {
 	ctx := context.Background()
-	store, err := sqlstore.Open(ctx, filepath.Join(b.TempDir(), "room.db"), sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema(), bus.Schema()}})
+	store, err := sqlstoretest.Open(ctx, filepath.Join(b.TempDir(), "room.db"), sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema(), bus.Schema()}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -24,9 +24,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/eventlog"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
@@ -104,6 +106,9 @@ type Consumer struct {
 	Source     string                  // the room that it follows
 	From       Start                   // where it begins the first time
 	Store      *sqlstore.Store         // the consumer's own store, opened with Schema
+	Keep       Keeper                  // instead of Store, of a room that keeps nothing in SQL; then Hears instead of Handle and HandleAll
+	Hears      []string                // the event types whose effects Keep has
+	LookAgain  time.Duration           // how often an idle consumer reads its mark again, of a Keep that may forget; 0: never
 	Handle     map[string]Handler      // by event type; types of neither map are ignored
 	HandleAll  map[string]BatchHandler // by event type, instead of Handle
 	Gather     time.Duration           // from the end of a batch to the next one, so that events come together; none when 0, or while it is behind
@@ -124,8 +129,12 @@ type Options struct {
 	// Remote gives the feed of a source that nobody publishes in this process, nil where there is none; it asks nobody
 	// yet. Nil: all sources are here. Its feeds are DistantFeeds.
 	Remote func(source string) Feed
+	// Leases say which process delivers, where several share a consumer's store; nil: a book of our own.
+	Leases *lease.Book
 	// Relay carries a feed published here to the other processes. Nil: there are none.
 	Relay func(Feed)
+
+	TracerProvider trace.TracerProvider // adds the handling of an event to the trace that caused it; nil: nobody does
 }
 
 // Bus carries the feeds of the rooms of this process to their consumers.
@@ -150,6 +159,9 @@ func New(o Options) *Bus {
 	}
 	if o.BatchMax <= 0 {
 		o.BatchMax = BatchDefault
+	}
+	if o.Leases == nil {
+		o.Leases = lease.NewBook(lease.Options{Clock: o.Clock, Log: o.Log, Registerer: o.Registerer})
 	}
 	b := &Bus{options: o, feeds: make(map[string]published)}
 	if o.Registerer != nil {
@@ -241,7 +253,7 @@ func (b *Bus) start(f *follower) error {
 	running := b.running
 	b.work.Go(func() {
 		if f.await(running) {
-			f.run(running)
+			f.live(running)
 		}
 	})
 	return nil
@@ -275,6 +287,7 @@ func (b *Bus) WaitFor(ctx context.Context, consumer, source string, position int
 	if f == nil || f.Source != source {
 		return unknownConsumer(consumer)
 	}
+	defer f.watched()()
 	if err := f.mark.Wait(ctx, position); err != nil {
 		return fmt.Errorf("wait for consumer %s to reach %s/%d: %w", consumer, source, position, err)
 	}

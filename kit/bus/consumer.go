@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-21071466/souk/kit/internal/watermark"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
@@ -21,7 +22,17 @@ import (
 type follower struct {
 	Consumer
 	options Options
+	keeper  Keeper
+
+	leases   *lease.Keeper // of Store
+	replicas Replicated    // the keeper, if other processes have its rows before them; else nil
+	leading  bool          // this process is the one that delivers; guarded by mu
+	lease    int64         // its epoch then
+	asked    atomic.Int32  // who waits for the mark
+	look     chan struct{} // somebody has begun to wait for it
+
 	feed    Feed           // set once, before it delivers
+	source  Feed           // the same, as its source gives it
 	distant *expectation   // of a source in another process; nil for one that is here
 	mark    watermark.Mark // inbox.low, for those who wait or measure
 	rested  time.Time      // end of the last batch that was not full; of the goroutine that delivers
@@ -65,14 +76,21 @@ func (f *failure) Error() string { return f.cause.Error() }
 func (f *failure) Unwrap() error { return f.cause }
 
 func newConsumer(c Consumer, o Options) (*follower, error) {
-	if c.Name == "" || c.Source == "" || c.Store == nil {
-		return nil, fmt.Errorf("subscribe %q to %q: a name, a source and a store are needed", c.Name, c.Source)
+	if c.Name == "" || c.Source == "" || (c.Store == nil) == (c.Keep == nil) {
+		return nil, fmt.Errorf("subscribe %q to %q: a name, a source and a store or a keeper are needed", c.Name, c.Source)
 	}
 	c.Attempts = orDefault(c.Attempts, AttemptsDefault)
 	c.BackoffMin = orDefault(c.BackoffMin, BackoffMinDefault)
 	c.BackoffMax = max(c.BackoffMin, orDefault(c.BackoffMax, BackoffMaxDefault))
 	c.LettersMax = orDefault(c.LettersMax, LettersDefault)
-	return &follower{Consumer: c, options: o, trials: make(map[int64]*trial)}, nil
+	f := &follower{Consumer: c, options: o, keeper: c.Keep, trials: make(map[int64]*trial), look: make(chan struct{}, 1)}
+	if f.keeper == nil {
+		f.keeper = sqlKeeper{f}
+		if f.leases = o.Leases.Of(c.Store); f.leases.Shared() {
+			f.replicas = sqlKeeper{f}
+		}
+	}
+	return f, nil
 }
 
 func orDefault[T int | time.Duration](value, standard T) T {
@@ -82,26 +100,52 @@ func orDefault[T int | time.Duration](value, standard T) T {
 	return value
 }
 
-// reload takes the state from the store, whatever memory says.
+// reload takes the state from the store, whatever memory says. Who delivers
+// beside other processes claims it.
 func (f *follower) reload(ctx context.Context, first int64) error {
-	if err := f.Store.Update(ctx, func(tx sqlstore.Tx) error { return f.load(tx, first) }); err != nil {
+	load := func() (Kept, error) { return f.keeper.Load(ctx, first) }
+	if f.leading {
+		load = func() (Kept, error) { return f.replicas.Claim(ctx, f.lease) }
+	}
+	kept, err := load()
+	if err != nil {
 		return err
 	}
-	f.stale = false
-	f.mark.Set(f.inbox.low)
-	f.held.Store(int64(f.letters))
+	f.adopt(kept)
 	return nil
 }
 
-// update is one transaction on the consumer's own tables. After any error but
-// a handler's, memory is not trusted any more.
-func (f *follower) update(ctx context.Context, do func(tx sqlstore.Tx) error) error {
-	err := f.Store.Update(ctx, do)
+// trust passes on how a change of what is kept ended. After any error but a
+// handler's, memory is not trusted any more.
+func (f *follower) trust(err error) error {
 	var failed *failure
 	if err != nil && !errors.As(err, &failed) {
 		f.stale = true
 	}
 	return err
+}
+
+// idle waits for the feed. A keeper that may forget is looked at meanwhile, and
+// what it forgot is heard again.
+func (f *follower) idle(ctx context.Context, low int64) error {
+	if f.LookAgain <= 0 {
+		return f.feed.Wait(ctx, low)
+	}
+	wait, cancel := context.WithTimeout(ctx, f.LookAgain)
+	defer cancel()
+	if err := f.feed.Wait(wait, low); err == nil || ctx.Err() != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	kept, err := f.keeper.Load(ctx, 0)
+	if err != nil || kept.Low == f.inbox.stored {
+		return err
+	}
+	f.options.Log.WarnContext(ctx, "the store of a consumer is not where it was left; it goes on from there",
+		"consumer", f.Name, "source", f.Source, "left", f.inbox.stored, "is", kept.Low)
+	f.adopt(kept)
+	return nil
 }
 
 // run delivers until the context ends, then stores how far it came.
@@ -113,6 +157,10 @@ func (f *follower) run(ctx context.Context) {
 		case progressed:
 			pause = f.BackoffMin
 			continue
+		case errors.Is(err, ErrMoved) && f.shared():
+			continue // a letter was ended elsewhere, or another delivers: the claim tells
+		case lost(err) && ctx.Err() == nil:
+			f.options.Log.InfoContext(ctx, "another process delivers", "consumer", f.Name)
 		case err != nil && ctx.Err() == nil:
 			f.options.Log.ErrorContext(ctx, "consumer stands still", "consumer", f.Name, "source", f.Source,
 				"position", f.mark.Position(), "err", err)
@@ -130,7 +178,7 @@ func (f *follower) step(ctx context.Context) (head int64, progressed bool, err e
 	low := f.mark.Position()
 	if head = f.feed.Head(); head <= low {
 		f.waiting.Store(0)
-		err := f.feed.Wait(ctx, low)
+		err := f.idle(ctx, low)
 		return head, err == nil, err
 	}
 	if err := f.gather(ctx); err != nil {
@@ -249,7 +297,9 @@ func (f *follower) pick(events []Event) (tasks []task, next inbox) {
 }
 
 // hears says that events of that type have an effect.
-func (f *follower) hears(typ string) bool { return f.Handle[typ] != nil || f.HandleAll[typ] != nil }
+func (f *follower) hears(typ string) bool {
+	return f.Handle[typ] != nil || f.HandleAll[typ] != nil || slices.Contains(f.Hears, typ)
+}
 
 func (f *follower) judge(event *Event) act {
 	switch {
@@ -269,12 +319,18 @@ func (f *follower) settle(ctx context.Context, tasks []task, next inbox) error {
 		f.become(next)
 		return nil
 	}
-	err := f.update(ctx, func(tx sqlstore.Tx) error {
-		if err := f.do(tx, tasks); err != nil {
-			return err
+	step := next.step(&f.inbox)
+	for _, task := range tasks {
+		switch task.act {
+		case handle:
+			step.Handle = append(step.Handle, *task.event)
+		case park:
+			step.Park = append(step.Park, f.parking(task.event, 0, "waits behind an earlier letter of its key"))
 		}
-		return next.store(tx, f, &f.inbox)
-	})
+	}
+	began := f.options.Clock.Now()
+	err := f.trust(f.keeper.Keep(ctx, step))
+	f.traced(tasks, began, err)
 	if err != nil {
 		return err
 	}
@@ -286,37 +342,25 @@ func (f *follower) settle(ctx context.Context, tasks []task, next inbox) error {
 	return nil
 }
 
-// do performs the tasks in their order; neighbours of one type are handled
-// together where they can be.
-func (f *follower) do(tx sqlstore.Tx, tasks []task) error {
-	var run []Event // neighbours of one type that has a BatchHandler
-	for _, t := range tasks {
-		if t.act == ignore {
-			continue
-		}
-		if len(run) > 0 && (t.act != handle || t.event.Type != run[0].Type) {
-			if err := f.call(tx, run...); err != nil {
-				return err
+func (f *follower) parking(event *Event, attempts int, reason string) Parked {
+	return Parked{Event: *event, Attempts: attempts, Reason: clip(reason), Since: f.options.Clock.Now()}
+}
+
+// do handles events in their order; neighbours of one type together where they can be.
+func (f *follower) do(tx sqlstore.Tx, events []Event) error {
+	for len(events) > 0 {
+		n := 1
+		if typ := events[0].Type; f.HandleAll[typ] != nil {
+			for n < len(events) && events[n].Type == typ {
+				n++
 			}
-			run = nil
 		}
-		var err error
-		switch {
-		case t.act == park:
-			err = insertLetter(tx, f, t.event, 0, "waits behind an earlier letter of its key")
-		case f.HandleAll[t.event.Type] != nil:
-			run = append(run, *t.event)
-		default:
-			err = f.call(tx, *t.event)
-		}
-		if err != nil {
+		if err := f.call(tx, events[:n:n]...); err != nil {
 			return err
 		}
+		events = events[n:]
 	}
-	if len(run) == 0 {
-		return nil
-	}
-	return f.call(tx, run...)
+	return nil
 }
 
 // call runs the handler of events of one type; a panic is a failure like any other.
@@ -359,6 +403,7 @@ func (f *follower) become(next inbox) {
 // failed counts one failure of an event: a pause, or after the last attempt a
 // letter. While there is no room or no store for letters, the pauses go on.
 func (f *follower) failed(ctx context.Context, event *Event, cause error) (settled bool, err error) {
+	ctx = event.Meta.Within(ctx) // so that the log names the trace
 	t := f.trials[event.Position]
 	if t == nil {
 		t = &trial{}
@@ -384,12 +429,9 @@ func (f *follower) failed(ctx context.Context, event *Event, cause error) (settl
 func (f *follower) bury(ctx context.Context, event *Event, failures int, cause error) error {
 	next := f.inbox.clone()
 	next.settle(event.Position, true)
-	if err := f.update(ctx, func(tx sqlstore.Tx) error {
-		if err := insertLetter(tx, f, event, failures, cause.Error()); err != nil {
-			return err
-		}
-		return next.store(tx, f, &f.inbox)
-	}); err != nil {
+	step := next.step(&f.inbox)
+	step.Park = []Parked{f.parking(event, failures, cause.Error())}
+	if err := f.trust(f.keeper.Keep(ctx, step)); err != nil {
 		return fmt.Errorf("make %s a letter of %s: %w", event.ID, f.Name, err)
 	}
 	next.stored = next.low
@@ -462,7 +504,7 @@ func (f *follower) flush(ctx context.Context) {
 		return
 	}
 	next := f.inbox.clone()
-	if err := f.update(ctx, func(tx sqlstore.Tx) error { return next.store(tx, f, &f.inbox) }); err != nil {
+	if err := f.trust(f.keeper.Keep(ctx, next.step(&f.inbox))); err != nil {
 		f.options.Log.WarnContext(ctx, "the mark of a consumer was not stored; it reads some events again",
 			"consumer", f.Name, "err", err)
 		return

@@ -41,6 +41,9 @@ func (f *logFeed) Source() string { return f.source }
 // Head is the log's last durable position.
 func (f *logFeed) Head() int64 { return f.log.Head() }
 
+// storedHead is the log's end by now, also when other processes append to it.
+func (f *logFeed) storedHead(ctx context.Context) (int64, error) { return f.log.HeadNow(ctx) }
+
 // Wait waits for the log.
 func (f *logFeed) Wait(ctx context.Context, after int64) error { return f.log.Wait(ctx, after) }
 

@@ -9,7 +9,8 @@ import (
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
-func insertLetter(tx sqlstore.Tx, f *follower, event *Event, attempts int, reason string) error {
+func insertLetter(tx sqlstore.Tx, f *follower, p *Parked) error {
+	event := &p.Event
 	meta, err := json.Marshal(event.Meta)
 	if err != nil {
 		return fmt.Errorf("write the meta of %s: %w", event.ID, err)
@@ -22,7 +23,7 @@ func insertLetter(tx sqlstore.Tx, f *follower, event *Event, attempts int, reaso
 		(consumer, position, source, type, subject, prev, time, data, meta, attempts, reason, since)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		f.Name, event.Position, event.Source, event.Type, event.Subject, event.Prev, event.Time.UnixMicro(),
-		data, string(meta), attempts, clip(reason), f.options.Clock.Now().UnixMicro())
+		data, string(meta), p.Attempts, p.Reason, p.Since.UnixMicro())
 	return err
 }
 
@@ -43,7 +44,7 @@ func firstLetter(tx sqlstore.Tx, f *follower, subject string) (event Event, err 
 	return event, nil
 }
 
-func selectLetters(tx sqlstore.Tx, letters []Letter, consumer string, after int64, limit int) ([]Letter, error) {
+func selectLetters(tx sqlstore.Tx, consumer string, after int64, limit int) (letters []Letter, err error) {
 	rows, err := tx.Query(`SELECT source, position, type, subject, time, since, attempts, reason FROM bus_letters
 		WHERE consumer = ? AND position > ? ORDER BY position LIMIT ?`, consumer, after, limit)
 	if err != nil {
@@ -62,9 +63,9 @@ func selectLetters(tx sqlstore.Tx, letters []Letter, consumer string, after int6
 	return letters, rows.Err()
 }
 
-func selectActs(tx sqlstore.Tx, consumer string) (acts []Act, err error) {
+func selectActs(tx sqlstore.Tx, consumer string, limit int) (acts []Act, err error) {
 	rows, err := tx.Query(`SELECT position, action, actor, reason, time FROM bus_acts
-		WHERE consumer = ? ORDER BY time DESC, position DESC LIMIT ?`, consumer, LettersPage)
+		WHERE consumer = ? ORDER BY time DESC, position DESC LIMIT ?`, consumer, limit)
 	if err != nil {
 		return nil, err
 	}

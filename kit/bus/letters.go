@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed-21071466/souk/kit/problem"
-	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
 const (
@@ -71,13 +70,11 @@ func (b *Bus) List(ctx context.Context, consumer string, after int64, limit int)
 	}
 	letters := []Letter{}
 	for _, f := range followers {
-		err := f.Store.View(ctx, func(tx sqlstore.Tx) (err error) {
-			letters, err = selectLetters(tx, letters, f.Name, after, pageOf(limit))
-			return err
-		})
+		page, err := f.keeper.Letters(ctx, after, pageOf(limit))
 		if err != nil {
 			return nil, fmt.Errorf("list the letters of %s: %w", f.Name, err)
 		}
+		letters = append(letters, page...)
 	}
 	return letters, nil
 }
@@ -127,16 +124,12 @@ func (b *Bus) Skip(ctx context.Context, id string, by By) error {
 }
 
 // Acts is what was done to the letters of a consumer, the newest first, at most LettersPage.
-func (b *Bus) Acts(ctx context.Context, consumer string) (acts []Act, err error) {
+func (b *Bus) Acts(ctx context.Context, consumer string) ([]Act, error) {
 	f := b.find(consumer)
 	if f == nil {
 		return nil, unknownConsumer(consumer)
 	}
-	err = f.Store.View(ctx, func(tx sqlstore.Tx) error {
-		acts, err = selectActs(tx, consumer)
-		return err
-	})
-	return acts, err
+	return f.keeper.Acts(ctx, LettersPage)
 }
 
 // letterOf reads "<consumer>:<position>", or "<consumer>" with position 0.
@@ -153,20 +146,24 @@ func (b *Bus) letterOf(id string) (*follower, int64, error) {
 	return nil, 0, unknownLetter(id)
 }
 
+// subjectOf is the key of a letter.
 func (f *follower) subjectOf(ctx context.Context, position int64) (subject string, err error) {
-	err = f.Store.View(ctx, func(tx sqlstore.Tx) error {
-		return tx.QueryRow(`SELECT subject FROM bus_letters WHERE consumer = ? AND position = ?`,
-			f.Name, position).Scan(&subject)
-	})
-	if errors.Is(err, sqlstore.ErrNoRows) {
+	letters, err := f.keeper.Letters(ctx, position-1, 1)
+	if err != nil {
+		return "", fmt.Errorf("read letter %d of %s: %w", position, f.Name, err)
+	}
+	if len(letters) == 0 || letters[0].Position != position {
 		return "", unknownLetter(letterID(f.Name, position))
 	}
-	return subject, err
+	return letters[0].Subject, nil
 }
 
 // redriveAll goes through the keys; one that fails keeps its letters and the
 // others go on. The first failure is the one reported.
 func (f *follower) redriveAll(ctx context.Context, by By) (total Redriven, err error) {
+	if err := f.fresh(ctx); err != nil {
+		return total, err
+	}
 	f.mu.Lock()
 	subjects := make([]string, 0, len(f.parked))
 	for subject := range f.parked {
@@ -211,73 +208,62 @@ func (f *follower) redrive(ctx context.Context, subject string, by By) (done Red
 // redriveFirst handles the oldest letter of a key: effect, act and the end of
 // the letter in one transaction. It names the letter, "" if there is none.
 func (f *follower) redriveFirst(ctx context.Context, subject string, by By) (id string, err error) {
-	var event Event
-	err = f.update(ctx, func(tx sqlstore.Tx) (err error) {
-		if event, err = firstLetter(tx, f, subject); err != nil {
-			return err
-		}
-		if f.hears(event.Type) {
-			if err := f.call(tx, event); err != nil {
-				return err
-			}
-		}
-		return f.drop(tx, event.Position, "redrive", by)
-	})
-	if errors.Is(err, sqlstore.ErrNoRows) && event.Position == 0 {
+	event, err := f.keeper.First(ctx, subject)
+	switch {
+	case errors.Is(err, ErrNoLetter):
 		return "", nil
+	case err != nil:
+		return "", err
+	}
+	ending := f.ending(event.Position, "redrive", by)
+	if f.hears(event.Type) {
+		ending.Handle = &event
 	}
 	id = letterID(f.Name, event.Position)
+	err = f.trust(f.keeper.End(ctx, ending))
 	var failed *failure
 	switch {
 	case errors.As(err, &failed):
-		return id, errors.Join(failed, f.failedAgain(ctx, event.Position, failed))
+		return id, errors.Join(failed, f.trust(f.keeper.Failed(ctx, event.Position, clip(failed.Error()))))
 	case err != nil:
 		return id, err
 	}
 	f.handled.Add(1)
-	f.letter(subject, -1)
+	f.ended(subject)
 	return id, nil
-}
-
-// failedAgain keeps the newest failure with its letter.
-func (f *follower) failedAgain(ctx context.Context, position int64, cause error) error {
-	return f.update(ctx, func(tx sqlstore.Tx) error {
-		_, err := tx.Exec(`UPDATE bus_letters SET attempts = attempts + 1, reason = ? WHERE consumer = ? AND position = ?`,
-			clip(cause.Error()), f.Name, position)
-		return err
-	})
 }
 
 func (f *follower) skip(ctx context.Context, position int64, by By) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var subject string
-	err := f.update(ctx, func(tx sqlstore.Tx) error {
-		if err := tx.QueryRow(`SELECT subject FROM bus_letters WHERE consumer = ? AND position = ?`,
-			f.Name, position).Scan(&subject); err != nil {
-			return err
-		}
-		return f.drop(tx, position, "skip", by)
-	})
+	subject, err := f.subjectOf(ctx, position)
+	if err != nil {
+		return err
+	}
+	err = f.trust(f.keeper.End(ctx, f.ending(position, "skip", by)))
 	switch {
-	case errors.Is(err, sqlstore.ErrNoRows):
+	case errors.Is(err, ErrNoLetter):
 		return unknownLetter(letterID(f.Name, position))
 	case err != nil:
 		return fmt.Errorf("skip letter %d of %s: %w", position, f.Name, err)
 	}
-	f.letter(subject, -1)
+	f.ended(subject)
 	f.options.Log.WarnContext(ctx, "a letter was skipped", "letter", letterID(f.Name, position), "actor", by.Actor)
 	return nil
 }
 
-// drop ends a letter and keeps who ended it.
-func (f *follower) drop(tx sqlstore.Tx, position int64, action string, by By) error {
-	if _, err := tx.Exec(`DELETE FROM bus_letters WHERE consumer = ? AND position = ?`, f.Name, position); err != nil {
-		return err
-	}
-	_, err := tx.Exec(`INSERT INTO bus_acts (consumer, position, time, action, actor, reason) VALUES (?, ?, ?, ?, ?, ?)`,
-		f.Name, position, f.options.Clock.Now().UnixMicro(), action, clip(by.Actor), clip(by.Reason))
-	return err
+// ended counts a letter that is gone. Ending it has raised the epoch where
+// others may deliver: who does reads its inbox again.
+func (f *follower) ended(subject string) {
+	f.letter(subject, -1)
+	f.stale = f.stale || f.shared()
+}
+
+// ending is the end of a letter, and who ends it.
+func (f *follower) ending(position int64, action string, by By) Ending {
+	return Ending{Position: position, Act: Act{
+		Letter: letterID(f.Name, position), Action: action, Actor: clip(by.Actor), Reason: clip(by.Reason), Time: f.options.Clock.Now(),
+	}}
 }
 
 func letterID(consumer string, position int64) string {

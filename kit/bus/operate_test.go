@@ -18,11 +18,12 @@ import (
 	"github.com/seed-21071466/souk/kit/bus/bustest"
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 )
 
 func openStore(t *testing.T) *sqlstore.Store {
 	t.Helper()
-	store, err := sqlstore.Open(context.Background(), filepath.Join(t.TempDir(), "room.db"),
+	store, err := sqlstoretest.Open(context.Background(), filepath.Join(t.TempDir(), "room.db"),
 		sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema(), bus.Schema()}})
 	if err != nil {
 		t.Fatal(err)

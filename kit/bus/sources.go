@@ -44,8 +44,21 @@ func (b *Bus) headNow(ctx context.Context, source string) (int64, error) {
 	if !known {
 		return 0, nil
 	}
-	if distant, ok := feed.source.(DistantFeed); ok {
-		return distant.HeadNow(ctx)
+	return endOf(ctx, feed.source)
+}
+
+// sharedFeed is the feed of a log to which other processes append too: its Head is what has been heard of that here.
+type sharedFeed interface {
+	storedHead(ctx context.Context) (int64, error)
+}
+
+// endOf is where a source ends by now, whoever appends to it.
+func endOf(ctx context.Context, source Feed) (int64, error) {
+	switch s := source.(type) {
+	case DistantFeed:
+		return s.HeadNow(ctx)
+	case sharedFeed:
+		return s.storedHead(ctx)
 	}
-	return feed.source.Head(), nil
+	return source.Head(), nil
 }

@@ -3,8 +3,6 @@ package bus
 import (
 	"context"
 	"fmt"
-
-	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
 // Standing is how far a consumer has come in its source.
@@ -23,13 +21,14 @@ func (b *Bus) Standings(ctx context.Context, consumers ...string) ([]Standing, e
 		if f == nil {
 			return nil, unknownConsumer(name)
 		}
-		s := Standing{Consumer: name, Source: f.Source, Position: f.mark.Position()}
-		err := f.Store.View(ctx, func(tx sqlstore.Tx) error {
-			return tx.QueryRow(`SELECT COUNT(*) FROM bus_letters WHERE consumer = ?`, name).Scan(&s.Letters)
-		})
+		if err := f.fresh(ctx); err != nil {
+			return nil, fmt.Errorf("see how far %s has come: %w", name, err)
+		}
+		letters, err := f.keeper.Count(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("count letters of %s: %w", name, err)
 		}
+		s := Standing{Consumer: name, Source: f.Source, Position: f.mark.Position(), Letters: letters}
 		standings = append(standings, s)
 	}
 	return standings, nil

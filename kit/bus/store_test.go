@@ -13,6 +13,7 @@ import (
 	"github.com/seed-21071466/souk/kit/bus/faultbus"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/kit/sqlstore/faultstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 )
 
 // openBadStore is a store that fails, keeps what it says it failed to keep, and
@@ -20,7 +21,7 @@ import (
 func openBadStore(t *testing.T, seed uint64) *sqlstore.Store {
 	t.Helper()
 	table := fstest.MapFS{"001_heard.sql": {Data: []byte(`CREATE TABLE heard (position BIGINT PRIMARY KEY, times BIGINT NOT NULL)`)}}
-	store, err := sqlstore.Open(context.Background(), filepath.Join(t.TempDir(), "room.db"), sqlstore.Options{
+	store, err := sqlstoretest.Open(context.Background(), filepath.Join(t.TempDir(), "room.db"), sqlstore.Options{
 		Schemas: []sqlstore.Schema{bus.Schema(), {Name: "heard", Files: table}},
 		Wrap:    faultstore.Wrap(faultstore.Options{Seed: seed, Fail: 0.1, Lose: 0.2, Twice: 0.2}),
 	})

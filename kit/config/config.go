@@ -117,9 +117,9 @@ func (f *field) choose(g given) error {
 	return nil
 }
 
-// quoted shows a refused value, unless it is a secret.
+// quoted shows a refused value, unless it may hold a secret.
 func (f *field) quoted(text string) string {
-	if f.target.Type() == reflect.TypeFor[Secret]() {
+	if t := f.target.Type(); t == reflect.TypeFor[Secret]() || t == reflect.TypeFor[Address]() {
 		return "the value"
 	}
 	return fmt.Sprintf("%q", text)

@@ -276,3 +276,23 @@ func ExampleLoad() {
 	}
 	// Output: orders.checkout_wait = 5s from env SOUK_ORDERS_CHECKOUT_WAIT
 }
+
+func TestAPasswordInAnAddressIsMasked(t *testing.T) {
+	for given, shown := range map[string]string{
+		"postgres://souk:pa%20ss@db/orders?sslmode=require": "postgres://souk:******@db/orders?sslmode=require",
+		"postgres://souk@db/orders":                         "postgres://souk@db/orders",
+		"redis://:secret@cache":                             "redis://:******@cache",
+		"static:a:1,b:2":                                    "static:a:1,b:2",
+		"postgres://souk:pa%ss@db":                          "******",
+		"":                                                  "",
+	} {
+		a := config.Address(given)
+		text, err := a.MarshalText()
+		if got := []string{a.String(), fmt.Sprintf("%#v", a), string(text)}; got[0] != shown || got[1] != shown || got[2] != shown || err != nil {
+			t.Errorf("%s is shown as %q, want %s", given, got, shown)
+		}
+		if a.Reveal() != given {
+			t.Errorf("%s is %s", given, a.Reveal())
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"math"
+	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
@@ -79,6 +80,30 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Reveal is the secret itself, for the one call that needs it.
 func (s Secret) Reveal() string { return string(s) }
+
+// Address is a URL, of which a password is never shown: printing it masks that part. Reveal gives the whole.
+type Address string
+
+// String is the address with its password masked.
+func (a Address) String() string {
+	u, err := url.Parse(string(a))
+	if err != nil {
+		return Secret(a).String() // who knows what stands in it
+	}
+	if _, has := u.User.Password(); !has {
+		return string(a)
+	}
+	return strings.Replace(u.Redacted(), ":xxxxx@", ":******@", 1)
+}
+
+// GoString masks the password too, for %#v.
+func (a Address) GoString() string { return a.String() }
+
+// MarshalText masks the password too, for JSON and logs.
+func (a Address) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// Reveal is the address itself, for the one call that needs it.
+func (a Address) Reveal() string { return string(a) }
 
 // parses says whether parse knows how to fill a field of this type.
 func parses(t reflect.Type) bool {

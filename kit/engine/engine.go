@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,32 +29,36 @@ const (
 // process is a running engine.
 type process struct {
 	cmd  *exec.Cmd
-	gone chan struct{} // closed when it has ended
-	err  error         // how it ended; read it after gone
+	over bool // it has ended and was waited for
 }
 
-// launch starts cmd so that it dies with us. The kernel sends that signal when the thread that started the child ends,
-// so the thread is kept for as long as the child lives.
+// launch starts cmd so that it dies with us. The kernel sends that signal when the thread that started the child ends;
+// Go's threads last as long as the process, unless a goroutine that is locked to one ends.
 func launch(cmd *exec.Cmd) (*process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	p := &process{cmd: cmd, gone: make(chan struct{})}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			p.err = cmd.Wait()
-		}
-		close(p.gone)
-	}()
-	if err := <-started; err != nil {
+	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
-	return p, nil
+	return &process{cmd: cmd}, nil
+}
+
+// ended reports whether the process is no more, or only waits to be waited for. Nobody waits for it in the meantime: a
+// goroutine that did would look like a leak to every test that starts an engine.
+func (p *process) ended() bool {
+	state, _ := status(p.cmd.Process.Pid)
+	return p.over || state == "" || state == "Z"
+}
+
+// wait is for a process that ends.
+func (p *process) wait() error {
+	if p.over {
+		return nil
+	}
+	p.over = true
+	return p.cmd.Wait()
 }
 
 // family is the process and those that it has started.
@@ -66,27 +69,30 @@ func (p *process) family() []int {
 		return pids
 	}
 	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil && parentOf(pid) == p.cmd.Process.Pid {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if _, parent := status(pid); parent == p.cmd.Process.Pid {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
 }
 
-// parentOf is 0 for a process that has ended.
-func parentOf(pid int) int {
+// status is the state and the parent of a process, "" and 0 for one that is no more.
+func status(pid int) (state string, parent int) {
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return 0
+		return "", 0
 	}
 	// pid (name) state ppid …, and the name may hold anything.
-	_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
-	fields := strings.Fields(rest)
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 	if len(fields) < 2 {
-		return 0
+		return "", 0
 	}
-	parent, _ := strconv.Atoi(fields[1])
-	return parent
+	parent, _ = strconv.Atoi(fields[1])
+	return fields[0], parent
 }
 
 // signal reaches the whole family; who is gone meanwhile is no error.
@@ -102,9 +108,12 @@ func (p *process) signal(s syscall.Signal) error {
 
 // kill ends the family at once and waits until it is gone.
 func (p *process) kill() error {
+	if p.over {
+		return nil
+	}
 	family := p.family()
 	err := p.signal(syscall.SIGKILL)
-	<-p.gone
+	_ = p.wait() // it was killed, and says so
 	for _, pid := range family[1:] {
 		for range int(StopTimeout / askEvery) {
 			if syscall.Kill(pid, 0) != nil {
@@ -118,15 +127,19 @@ func (p *process) kill() error {
 
 // stop asks the process to end and kills it when it does not.
 func (p *process) stop(s syscall.Signal) error {
-	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if p.over {
+		return nil
+	}
+	if err := p.cmd.Process.Signal(s); err != nil {
 		return fmt.Errorf("stop %s: %w", p.cmd.Path, err)
 	}
-	select {
-	case <-p.gone:
-		return nil
-	case <-time.After(StopTimeout):
-		return errors.Join(fmt.Errorf("stop %s: it did not end within %v and was killed", p.cmd.Path, StopTimeout), p.kill())
+	for range int(StopTimeout / askEvery) {
+		if p.ended() {
+			return p.wait()
+		}
+		time.Sleep(askEvery)
 	}
+	return errors.Join(fmt.Errorf("stop %s: it did not end within %v and was killed", p.cmd.Path, StopTimeout), p.kill())
 }
 
 // await asks ready until it says yes, the process ends or the time is over.
@@ -134,9 +147,10 @@ func (p *process) await(ctx context.Context, ready func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
 	defer cancel()
 	for !ready() {
+		if p.ended() {
+			return fmt.Errorf("%s ended at once: %w", p.cmd.Path, p.wait())
+		}
 		select {
-		case <-p.gone:
-			return fmt.Errorf("%s ended at once: %w", p.cmd.Path, p.err)
 		case <-ctx.Done():
 			return errors.Join(fmt.Errorf("%s does not answer: %w", p.cmd.Path, ctx.Err()), p.kill())
 		case <-time.After(askEvery):

@@ -85,15 +85,7 @@ type Log struct {
 // New reads the head of the store's log. The store has been opened with Schema.
 func New(store *sqlstore.Store) (*Log, error) {
 	l := &Log{store: store}
-	var last int64
-	err := store.View(context.Background(), func(tx sqlstore.Tx) error {
-		return tx.QueryRow("SELECT coalesce(max(position), 0) FROM events").Scan(&last)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read head of event log: %w", err)
-	}
-	l.head.advance(last)
-	return l, nil
+	return l, l.look(context.Background())
 }
 
 const (
@@ -194,6 +186,29 @@ func (l *Log) Begun(tx sqlstore.Tx, position int64, limit int) (begun []Begin, e
 
 // Head is the last durable position, 0 for an empty log.
 func (l *Log) Head() int64 { return l.head.now() }
+
+// HeadNow is Head for whoever must not miss what another process of the room has just made durable: where there are
+// others, the store is asked.
+func (l *Log) HeadNow(ctx context.Context) (int64, error) {
+	if !l.store.Shared() {
+		return l.Head(), nil
+	}
+	if err := l.look(ctx); err != nil {
+		return 0, err
+	}
+	return l.Head(), nil
+}
+
+// look moves the head to where the store's log ends.
+func (l *Log) look(ctx context.Context) error {
+	var last int64
+	err := l.store.View(ctx, func(tx sqlstore.Tx) error { return tx.QueryRow(selectLast).Scan(&last) })
+	if err != nil {
+		return fmt.Errorf("read head of event log: %w", err)
+	}
+	l.head.advance(last)
+	return nil
+}
 
 // Wait returns nil once Head is above after, or the context's error.
 func (l *Log) Wait(ctx context.Context, after int64) error { return l.head.wait(ctx, after) }

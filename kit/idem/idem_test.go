@@ -15,13 +15,14 @@ import (
 	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 )
 
 var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func open(t *testing.T) *sqlstore.Store {
 	t.Helper()
-	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "idem.db"),
+	store, err := sqlstoretest.Open(t.Context(), filepath.Join(t.TempDir(), "idem.db"),
 		sqlstore.Options{Schemas: []sqlstore.Schema{idem.Schema()}})
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/projection"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +34,7 @@ func open(t *testing.T, path string) *desk {
 	t.Helper()
 	rows := fstest.MapFS{"001_words.sql": {Data: []byte(
 		`CREATE TABLE words (word TEXT PRIMARY KEY, times BIGINT NOT NULL, fold BIGINT NOT NULL)`)}}
-	store, err := sqlstore.Open(context.Background(), path, sqlstore.Options{
+	store, err := sqlstoretest.Open(context.Background(), path, sqlstore.Options{
 		Schemas: []sqlstore.Schema{eventlog.Schema(), projection.Schema(), {Name: "words", Files: rows}},
 	})
 	if err != nil {

@@ -34,7 +34,7 @@ type opened struct {
 // Open opens the rooms in order of need and starts them. When one fails, those
 // that are open are closed again and the error names the one that failed.
 func Open(ctx context.Context, shared Shared, rooms ...Room) (*House, error) {
-	ordered, err := Order(rooms)
+	ordered, err := Order(rooms, shared.Elsewhere...)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (h *House) open(ctx context.Context, shared Shared, rooms []Room) error {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("open room %s: %w", r.Name, err)
 		}
-		o, err := r.Open(ctx, shared.env(r.Name))
+		o, err := r.Open(ctx, shared.env(r))
 		if err != nil {
 			return errors.Join(fmt.Errorf("open room %s: %w", r.Name, err), h.withdraw(ctx, r.Name))
 		}

@@ -8,9 +8,9 @@ import (
 
 // Order puts rooms behind those that they need, and otherwise keeps the order
 // given. It refuses a room without a name or given twice, a need that no room
-// meets, and rooms that need each other in a circle.
-func Order(rooms []Room) ([]Room, error) {
-	o := &ordering{byName: make(map[string]Room, len(rooms)), done: make(map[string]bool, len(rooms))}
+// meets, here or elsewhere, and rooms that need each other in a circle.
+func Order(rooms []Room, elsewhere ...string) ([]Room, error) {
+	o := &ordering{byName: make(map[string]Room, len(rooms)), elsewhere: elsewhere, done: make(map[string]bool, len(rooms))}
 	for _, r := range rooms {
 		if r.Name == "" || r.Open == nil {
 			return nil, fmt.Errorf("order rooms: a room has no name or no Open: %q", r.Name)
@@ -29,10 +29,11 @@ func Order(rooms []Room) ([]Room, error) {
 }
 
 type ordering struct {
-	byName map[string]Room
-	done   map[string]bool
-	path   []string // the rooms whose needs are being visited
-	sorted []Room
+	byName    map[string]Room
+	elsewhere []string // rooms of other processes, which nobody here opens
+	done      map[string]bool
+	path      []string // the rooms whose needs are being visited
+	sorted    []Room
 }
 
 // visit appends a room after all that it needs.
@@ -47,6 +48,9 @@ func (o *ordering) visit(r Room) error {
 	o.path = append(o.path, r.Name)
 	for _, need := range r.Needs {
 		needed, ok := o.byName[need]
+		if !ok && slices.Contains(o.elsewhere, need) {
+			continue
+		}
 		if !ok {
 			return fmt.Errorf("%s needs %s, which is not among them: %s", r.Name, need, o.names())
 		}

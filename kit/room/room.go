@@ -19,6 +19,7 @@ import (
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/id"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -28,7 +29,12 @@ import (
 type Room struct {
 	Name  string
 	Needs []string // the rooms that it asks; they are open before it and close after it
+	// Routes are the patterns, "POST /api/webhooks/{provider}", that it serves beside its contract's: a front door in
+	// another process must know them.
+	Routes []string
 
+	// Schemas are the tables of its store, brought up to date in this order; none of a room without one.
+	Schemas []sqlstore.Schema
 	// Open opens the room: its store, its services, its place on the bus. The
 	// context bounds the opening alone.
 	Open func(ctx context.Context, env *Env) (Opened, error)
@@ -70,19 +76,27 @@ type Env struct {
 	REST       *rest.Mux
 	Bus        *bus.Bus
 	Tokens     *auth.Signer
+	StoreURL   string // where the shop keeps this room, "redis://…"; "": on file. Doors choose adapters by its scheme; it has a password in it
 
-	stores func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
+	schemas []sqlstore.Schema
+	stores  func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
 }
 
-// OpenStore opens the room's own store, wherever the shop keeps it, and brings the schemas up to date in this order.
-func (e *Env) OpenStore(ctx context.Context, schemas ...sqlstore.Schema) (*sqlstore.Store, error) {
-	return e.stores(ctx, e.Name, sqlstore.Options{Name: e.Name, Schemas: schemas, Registerer: e.Registerer, Log: e.Log})
+// OpenStore opens the room's own store, wherever the shop keeps it, and brings its schemas up to date.
+func (e *Env) OpenStore(ctx context.Context) (*sqlstore.Store, error) {
+	return e.stores(ctx, e.Name, sqlstore.Options{Name: e.Name, Schemas: e.schemas, Registerer: e.Registerer, Log: e.Log})
+}
+
+// AllSchemas are Schemas and the table of leases, which every store has: it may be shared one day.
+func (r Room) AllSchemas() []sqlstore.Schema {
+	return append(slices.Clone(r.Schemas), lease.Schema())
 }
 
 // Shared is what all rooms of a process have in common.
 type Shared struct {
 	Shop       string
 	Dir        string
+	Elsewhere  []string     // the rooms of other processes, which RPC reaches
 	Clock      clock.Clock  // default clock.System
 	IDs        id.Source    // default by the clock
 	Log        *slog.Logger // default slog.Default()
@@ -93,6 +107,8 @@ type Shared struct {
 	Tokens     *auth.Signer
 	// Stores opens the store of a room; default the file <Dir>/<room>.db.
 	Stores func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
+	// StoreURL tells where the store of a room is, "" on file; default "" for all.
+	StoreURL func(room string) string
 }
 
 // complete fills in the defaults.
@@ -114,11 +130,15 @@ func (s Shared) complete() Shared {
 			return sqlstore.Open(ctx, filepath.Join(s.Dir, room+".db"), o)
 		}
 	}
+	if s.StoreURL == nil {
+		s.StoreURL = func(string) string { return "" }
+	}
 	return s
 }
 
 // env is the environment of one room.
-func (s Shared) env(name string) *Env {
+func (s Shared) env(r Room) *Env {
+	name := r.Name
 	return &Env{
 		Name:       name,
 		Shop:       s.Shop,
@@ -133,6 +153,8 @@ func (s Shared) env(name string) *Env {
 		REST:       s.REST,
 		Bus:        s.Bus,
 		Tokens:     s.Tokens,
+		StoreURL:   s.StoreURL(name),
+		schemas:    r.AllSchemas(),
 		stores:     s.Stores,
 	}
 }

@@ -134,6 +134,18 @@ func TestRoomsThatCannotBeOrderedAreRefused(t *testing.T) {
 	}
 }
 
+func TestANeedMayLiveElsewhere(t *testing.T) {
+	s := &script{}
+	h, err := room.Open(t.Context(), room.Shared{Elsewhere: []string{"far"}}, s.room("b", "a", "far"), s.room("a", "far"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = h.Close(t.Context())
+	if got := strings.Join(s.lines[:2], ", "); got != "open a, open b" {
+		t.Error(got)
+	}
+}
+
 func TestReadyIsToldRoomByRoom(t *testing.T) {
 	s := &script{fail: "ready b"}
 	h, err := room.Open(t.Context(), room.Shared{}, s.room("b"), s.room("a"))

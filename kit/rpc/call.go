@@ -25,10 +25,17 @@ const (
 	KeyTraceState  = "tracestate"          // W3C
 )
 
+// The metadata keys that a call over the network has besides.
+const (
+	KeyCaller = "souk-caller" // the room that calls, or identity.Gateway; one of the identities of its certificate
+	KeyShop   = "souk-shop"   // of a call from a room
+)
+
 // The metadata keys of an answer.
 const (
 	KeyStatus       = "souk-status"  // HTTP status, "202"
 	KeyHeaderPrefix = "souk-header-" // HTTP header, "souk-header-etag"
+	keyUnheard      = "souk-unheard" // set when the call was refused before any handler saw it
 )
 
 // call is what travels beside a request.
@@ -39,6 +46,7 @@ type call struct {
 	key        string
 	digest     [32]byte
 	edge       bool
+	away       bool // it came over the network
 
 	traceParent, traceState string // W3C, when no span of this process is in the context
 
@@ -104,16 +112,23 @@ func edgeCall(ctx context.Context) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.edge = true
-	if text := last(md, KeyPrincipal); text != "" {
-		p, ok := auth.Decode(text)
-		if !ok || p.Service() {
-			return nil, problem.New(problem.Unauthenticated, "credentials_invalid", "The credentials were not understood.")
-		}
-		c.principal = p
-	}
 	c.traceParent, c.traceState = last(md, KeyTraceParent), last(md, KeyTraceState)
-	return c, nil
+	return c, c.readPrincipal(md)
+}
+
+// readPrincipal reads for whom the front door asks.
+func (c *call) readPrincipal(md metadata.MD) error {
+	c.edge = true
+	text := last(md, KeyPrincipal)
+	if text == "" {
+		return nil
+	}
+	p, ok := auth.Decode(text)
+	if !ok || p.Service() {
+		return problem.New(problem.Unauthenticated, "credentials_invalid", "The credentials were not understood.")
+	}
+	c.principal = p
+	return nil
 }
 
 // innerCall inherits from the call that the caller is serving, if any; what the

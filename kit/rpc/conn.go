@@ -10,10 +10,12 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
-// Dial is the connection by which one room asks another; the other room sees
+// Dial is the connection by which one room asks another, in this process when
+// the room is here, else over the network where Reach says; the other room sees
 // the principal service:<caller>. Request id, trace, shop and on-behalf-of are
 // handed on from the call that the caller is serving.
 func (s *Server) Dial(caller, room string) grpc.ClientConnInterface {
@@ -27,7 +29,7 @@ func (s *Server) Edge(room string) grpc.ClientConnInterface {
 	return &conn{server: s, room: room, edge: true}
 }
 
-// conn is a connection within this process.
+// conn is a connection to a room, wherever it lives.
 type conn struct {
 	server       *Server
 	caller, room string
@@ -51,6 +53,9 @@ func (c *conn) Invoke(ctx context.Context, name string, args, reply any, opts ..
 	}
 	m, err := c.server.enter(c.room, name)
 	if err != nil {
+		if away := c.server.elsewhere(c.room); away != nil {
+			return away.invoke(ctx, c, name, in, out, opts)
+		}
 		return c.delivered(err)
 	}
 	defer m.room.calls.Add(-1)
@@ -58,7 +63,7 @@ func (c *conn) Invoke(ctx context.Context, name string, args, reply any, opts ..
 	if err != nil {
 		return c.delivered(err)
 	}
-	answer, err := c.server.serve(ctx, m, call, in)
+	answer, err := c.server.serve(ctx, m, call, m.copying(in))
 	takeHeaders(call, opts)
 	if err != nil {
 		return c.delivered(err)
@@ -90,9 +95,21 @@ func (c *conn) call(ctx context.Context) (*call, error) {
 	return innerCall(ctx, c.caller, c.server.shop)
 }
 
+// copying reads a request of this process into the handler's own.
+func (m *method) copying(in proto.Message) func(any) error {
+	return func(fresh any) error {
+		copied, ok := fresh.(proto.Message)
+		if !ok || copied.ProtoReflect().Descriptor() != in.ProtoReflect().Descriptor() {
+			return problem.Newf(problem.Internal, "wrong_request", "%s does not take a %T.", m.name, in)
+		}
+		proto.Merge(copied, in)
+		return nil
+	}
+}
+
 // serve runs the server's side of a call. Its context is fresh: nothing of the
 // caller's but deadline, cancellation and what the call carries.
-func (s *Server) serve(caller context.Context, m *method, c *call, in proto.Message) (proto.Message, error) {
+func (s *Server) serve(caller context.Context, m *method, c *call, read func(any) error) (proto.Message, error) {
 	began := time.Now()
 	deadline := began.Add(s.timeout)
 	if d, ok := caller.Deadline(); ok && d.Before(deadline) {
@@ -103,8 +120,8 @@ func (s *Server) serve(caller context.Context, m *method, c *call, in proto.Mess
 	if caller.Done() != nil {
 		defer context.AfterFunc(caller, func() { hangUp(caller, cancel) })()
 	}
-	ctx, span := startSpan(caller, c.context(ctx), m, c)
-	out, err := m.run(ctx, c, in)
+	ctx, span := s.startSpan(caller, c.context(ctx), m, c)
+	out, err := m.run(ctx, c, read)
 	err = outcome(caller, ctx, err)
 	m.observed.ended(began, err)
 	endSpan(span, err)
@@ -116,9 +133,11 @@ func (s *Server) serve(caller context.Context, m *method, c *call, in proto.Mess
 }
 
 // hangUp passes a cancellation on; a deadline needs no help, the server's own
-// is no later and gives the right reason.
+// is no later and gives the right reason. A caller elsewhere whose deadline has
+// come hangs up a moment before the server's own clock says so.
 func hangUp(caller context.Context, cancel context.CancelFunc) {
-	if !errors.Is(caller.Err(), context.DeadlineExceeded) {
+	deadline, bounded := caller.Deadline()
+	if !errors.Is(caller.Err(), context.DeadlineExceeded) && !(bounded && time.Until(deadline) < clockSlack) {
 		cancel()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -25,7 +26,8 @@ type method struct {
 	handle   grpc.MethodHandler
 	access   kitv1.Access
 	needsKey bool
-	scope    string // that a staff key must have; "" for none
+	scope    string   // that a staff key must have; "" for none
+	callers  []string // the rooms that may call it
 	observed *observed
 }
 
@@ -48,6 +50,7 @@ func (s *Server) methodsOf(room *resident, desc *grpc.ServiceDesc, impl any) []*
 			access:   rule.GetAccess(),
 			needsKey: rule.GetIdempotencyKey(),
 			scope:    rule.GetScope(),
+			callers:  rule.GetCallers(),
 			observed: s.metrics.of(room.name, d.MethodName),
 		})
 	}
@@ -55,6 +58,25 @@ func (s *Server) methodsOf(room *resident, desc *grpc.ServiceDesc, impl any) []*
 }
 
 func ruleOf(service, name string) (*kitv1.Rule, error) {
+	desc, err := contractOf(service, name)
+	if err != nil {
+		return nil, err
+	}
+	rule, _ := proto.GetExtension(desc.Options(), kitv1.E_Rule).(*kitv1.Rule)
+	switch access := rule.GetAccess(); {
+	case access == kitv1.Access_ACCESS_UNSPECIFIED:
+		return nil, errors.New("state who may call it: option (kit.v1.rule) = {access: ACCESS_…}")
+	case rule.GetScope() != "" && access != kitv1.Access_ACCESS_STAFF:
+		return nil, errors.New("only staff keys have scopes: state ACCESS_STAFF with scope, or take the scope away")
+	case len(rule.GetCallers()) == 0 && access == kitv1.Access_ACCESS_SERVICE:
+		return nil, errors.New("state which rooms call it: option (kit.v1.rule) = {access: ACCESS_SERVICE callers: [\"…\"]}")
+	case len(rule.GetCallers()) > 0 && access == kitv1.Access_ACCESS_STAFF:
+		return nil, errors.New("no room is staff: take its callers away, or state another access")
+	}
+	return rule, nil
+}
+
+func contractOf(service, name string) (protoreflect.MethodDescriptor, error) {
 	found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
 	if err != nil {
 		return nil, fmt.Errorf("find its contract: %w", err)
@@ -63,14 +85,7 @@ func ruleOf(service, name string) (*kitv1.Rule, error) {
 	if !ok || desc.Methods().ByName(protoreflect.Name(name)) == nil {
 		return nil, errors.New("its contract has no such method")
 	}
-	rule, _ := proto.GetExtension(desc.Methods().ByName(protoreflect.Name(name)).Options(), kitv1.E_Rule).(*kitv1.Rule)
-	if rule.GetAccess() == kitv1.Access_ACCESS_UNSPECIFIED {
-		return nil, errors.New("state who may call it: option (kit.v1.rule) = {access: ACCESS_…}")
-	}
-	if rule.GetScope() != "" && rule.GetAccess() != kitv1.Access_ACCESS_STAFF {
-		return nil, errors.New("only staff keys have scopes: state ACCESS_STAFF with scope, or take the scope away")
-	}
-	return rule, nil
+	return desc.Methods().ByName(protoreflect.Name(name)), nil
 }
 
 // admit applies the rule: first who may call, then with what scope, then what they must send.
@@ -95,6 +110,10 @@ func (m *method) admit(c *call) error {
 		if !p.Service() {
 			return problem.New(problem.Forbidden, "service_only", "Only other services may do this.")
 		}
+	}
+	if c.principal.Service() && !slices.Contains(m.callers, c.principal.ID) {
+		return problem.Newf(problem.Forbidden, "caller_not_allowed", "The room %s may not call %s: its contract does not name it among its callers.",
+			c.principal.ID, m.name[1:]).With("caller", c.principal.ID)
 	}
 	if m.scope != "" && !c.principal.May(m.scope) {
 		return problem.Newf(problem.Forbidden, "scope_required", "Your key has not the scope %q that this needs.", m.scope).With("scope", m.scope)
@@ -132,8 +151,8 @@ type panicked struct {
 
 func (p *panicked) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
 
-// run admits the call and hands a copy of the request to the handler.
-func (m *method) run(ctx context.Context, c *call, in proto.Message) (out proto.Message, err error) {
+// run admits the call and hands the request to the handler; read fills in a fresh one.
+func (m *method) run(ctx context.Context, c *call, read func(any) error) (out proto.Message, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			out, err = nil, &panicked{v, debug.Stack()}
@@ -142,14 +161,7 @@ func (m *method) run(ctx context.Context, c *call, in proto.Message) (out proto.
 	if err := m.admit(c); err != nil {
 		return nil, err
 	}
-	answer, err := m.handle(m.impl, ctx, func(fresh any) error {
-		copied, ok := fresh.(proto.Message)
-		if !ok || copied.ProtoReflect().Descriptor() != in.ProtoReflect().Descriptor() {
-			return problem.Newf(problem.Internal, "wrong_request", "%s does not take a %T.", m.name, in)
-		}
-		proto.Merge(copied, in)
-		return nil
-	}, nil)
+	answer, err := m.handle(m.impl, ctx, read, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 type metrics struct {
 	calls *prometheus.CounterVec
 	took  *prometheus.HistogramVec
+	away  *remoteMetrics
 }
 
 // durations are the buckets in seconds: from a look into memory to the timeout.
@@ -29,6 +30,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help:    "Time that a call took in the room that served it.",
 			Buckets: durations,
 		}, []string{"room", "method"}),
+		away: newRemoteMetrics(r),
 	}
 	if r != nil {
 		m.calls = registered(r, m.calls)
@@ -57,16 +59,18 @@ type observed struct {
 	failed func(codes.Code) prometheus.Counter
 }
 
-func (m *metrics) of(room, method string) *observed {
+func (m *metrics) of(room, method string) *observed { return observe(m.calls, m.took, room, method) }
+
+func observe(calls *prometheus.CounterVec, took *prometheus.HistogramVec, room, method string) *observed {
 	var seen sync.Map // codes.Code → prometheus.Counter
 	return &observed{
-		ok:   m.calls.WithLabelValues(room, method, codes.OK.String()),
-		took: m.took.WithLabelValues(room, method),
+		ok:   calls.WithLabelValues(room, method, codes.OK.String()),
+		took: took.WithLabelValues(room, method),
 		failed: func(code codes.Code) prometheus.Counter {
 			if c, ok := seen.Load(code); ok {
 				return c.(prometheus.Counter)
 			}
-			c := m.calls.WithLabelValues(room, method, code.String())
+			c := calls.WithLabelValues(room, method, code.String())
 			seen.Store(code, c)
 			return c
 		},

@@ -4,26 +4,33 @@
 // deadline, cancellation, metadata and trace cross, the caller's context values
 // do not; errors cross as a status with details and come out as problems.
 //
-//	room A ── Dial("a","b") ─┐                                ┌─ handler of b
-//	                         ├─ copy ─ access ─ span ─ metrics ┤
-//	REST ──── Edge("b") ─────┘                                └─ recover
+//	room A ── Dial("a","b") ─┬─ b is here ─── copy ─────────────┬─ access ─ span ─ metrics ─┬─ handler of b
+//	REST ──── Edge("b") ─────┘                                  │                           └─ recover
+//	                         └─ b is reached ─ retry ─ balance ─┴ (another process: Serve)
 //
-// Every method states its access by the option kit.v1.rule; a service whose
-// method states none is refused when it is registered.
+// Every method states its access and its callers by the option kit.v1.rule; a
+// service whose method states none is refused when it is registered. A method
+// that may be heard twice says so by the standard option idempotency_level.
 package rpc
 
 import (
 	"context"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/kit/rpc/address"
+	"github.com/seed-21071466/souk/kit/rpc/identity"
 )
 
 const (
@@ -33,6 +40,8 @@ const (
 	notReadyRetry = time.Second
 	// drainPoll is how often Remove looks whether the last call has ended.
 	drainPoll = time.Millisecond
+	// clockSlack is by how much a caller elsewhere may see its deadline come sooner than the server does.
+	clockSlack = 10 * time.Millisecond
 )
 
 // Options of a Server; the zero value works.
@@ -41,6 +50,12 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: metrics are kept and not shown
 	Timeout    time.Duration         // default TimeoutDefault
 	Shop       string                // of the calls that no request caused
+
+	Keys      *identity.Keys       // of this process, for calls over the network; nil: without TLS
+	Insecure  bool                 // without TLS, speak to other machines all the same; then anybody there can say to be any room
+	Addresses address.Options      // how addresses are looked up
+	Patience  time.Duration        // how long callers wait for a room that has just gone; default PatienceDefault
+	Tracer    trace.TracerProvider // of calls that come over the network; nil: their trace is only passed on
 }
 
 // Server is the registry of the services that live in this process.
@@ -49,15 +64,25 @@ type Server struct {
 	timeout time.Duration
 	shop    string
 	metrics *metrics
+	network Options // what calls over the network need of them
 
-	mu    sync.Mutex // serializes changes of rooms
-	rooms atomic.Pointer[registry]
+	mu     sync.Mutex // serializes changes of rooms and of peers
+	rooms  atomic.Pointer[registry]
+	peers  atomic.Pointer[map[string]*peer] // the rooms that live elsewhere
+	health *health.Server
 }
 
 // registry is one unchanging picture of who lives here.
 type registry struct {
-	methods map[string]*method // by full name, "/souk.orders.v1.Orders/Get"
-	rooms   map[string]*resident
+	methods  map[string]*method // by full name, "/souk.orders.v1.Orders/Get"
+	rooms    map[string]*resident
+	services []service
+}
+
+// service is what a room registered.
+type service struct {
+	desc *grpc.ServiceDesc
+	room string
 }
 
 // resident is a room that lives in this process.
@@ -69,14 +94,18 @@ type resident struct {
 
 // NewServer makes a registry without rooms.
 func NewServer(o Options) *Server {
-	s := &Server{log: o.Log, timeout: o.Timeout, shop: o.Shop, metrics: newMetrics(o.Registerer)}
+	s := &Server{log: o.Log, timeout: o.Timeout, shop: o.Shop, metrics: newMetrics(o.Registerer), network: o, health: health.NewServer()}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
 	if s.timeout <= 0 {
 		s.timeout = TimeoutDefault
 	}
+	if s.network.Patience <= 0 {
+		s.network.Patience = PatienceDefault
+	}
 	s.rooms.Store(&registry{})
+	s.peers.Store(&map[string]*peer{})
 	return s
 }
 
@@ -95,10 +124,7 @@ func (r registrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.rooms.Load()
-	next := &registry{maps.Clone(old.methods), maps.Clone(old.rooms)}
-	if next.rooms == nil {
-		next.methods, next.rooms = make(map[string]*method), make(map[string]*resident)
-	}
+	next := old.clone()
 	if next.rooms[r.room] == nil {
 		next.rooms[r.room] = &resident{name: r.room}
 	}
@@ -108,7 +134,19 @@ func (r registrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
 		}
 		next.methods[m.name] = m
 	}
+	next.services = append(next.services, service{desc, r.room})
 	s.rooms.Store(next)
+	s.health.SetServingStatus(r.room, healthv1.HealthCheckResponse_SERVING)
+	s.health.SetServingStatus(desc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+}
+
+// clone is a picture that may be changed until it is shown.
+func (r *registry) clone() *registry {
+	next := &registry{maps.Clone(r.methods), maps.Clone(r.rooms), slices.Clone(r.services)}
+	if next.rooms == nil {
+		next.methods, next.rooms = make(map[string]*method), make(map[string]*resident)
+	}
+	return next
 }
 
 // Remove takes a room away: calls that come later find it not ready, and those
@@ -138,12 +176,36 @@ func (s *Server) forget(room string) *resident {
 	if r == nil {
 		return nil
 	}
-	next := &registry{maps.Clone(old.methods), maps.Clone(old.rooms)}
+	next := old.clone()
 	maps.DeleteFunc(next.methods, func(_ string, m *method) bool { return m.room == r })
 	delete(next.rooms, room)
 	s.rooms.Store(next)
 	r.gone.Store(true)
+	s.setReady(old, room, false)
 	return r
+}
+
+// SetReady tells the other processes, by the health service, whether a room of this one can serve now; they ask another
+// replica while it cannot. A room is ready from its registration until it is removed.
+func (s *Server) SetReady(room string, ready bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if reg := s.rooms.Load(); reg.rooms[room] != nil {
+		s.setReady(reg, room, ready)
+	}
+}
+
+func (s *Server) setReady(reg *registry, room string, ready bool) {
+	state := healthv1.HealthCheckResponse_NOT_SERVING
+	if ready {
+		state = healthv1.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus(room, state)
+	for _, have := range reg.services {
+		if have.room == room {
+			s.health.SetServingStatus(have.desc.ServiceName, state)
+		}
+	}
 }
 
 // enter finds a method and counts the call; the caller leaves the room after it.
@@ -154,7 +216,7 @@ func (s *Server) enter(room, name string) (*method, error) {
 	case reg.rooms[room] == nil:
 		return nil, notReady(room)
 	case m == nil || m.room.name != room:
-		return nil, problem.Newf(problem.Internal, codeUnknownMethod, "%s has no method %s.", room, name)
+		return nil, unknownMethod(room, name)
 	}
 	m.room.calls.Add(1)
 	if m.room.gone.Load() {
@@ -164,6 +226,10 @@ func (s *Server) enter(room, name string) (*method, error) {
 	return m, nil
 }
 
-func notReady(room string) error {
+func unknownMethod(room, name string) *problem.Error {
+	return problem.Newf(problem.Internal, codeUnknownMethod, "%s has no method %s.", room, name)
+}
+
+func notReady(room string) *problem.Error {
 	return problem.Newf(problem.Unavailable, "not_ready", "The %s service is not ready; try again in a moment.", room).After(notReadyRetry)
 }

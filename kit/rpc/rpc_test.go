@@ -54,6 +54,10 @@ func (l library) Ask(ctx context.Context, in *rpctestv1.AskRequest) (*rpctestv1.
 	return &rpctestv1.AskResponse{Text: in.Text, Items: in.Items}, nil
 }
 
+func (l library) AskAgain(ctx context.Context, in *rpctestv1.AskRequest) (*rpctestv1.AskResponse, error) {
+	return l.Ask(ctx, in)
+}
+
 func ExampleServer() {
 	server := rpc.NewServer(rpc.Options{})
 	rpctestv1.RegisterProbeServer(server.For("library"), library{})
@@ -96,6 +100,7 @@ func TestCallsAreCountedByRoomMethodAndCode(t *testing.T) {
 # TYPE souk_rpc_calls_total counter
 souk_rpc_calls_total{code="NotFound",method="Ask",room="library"} 2
 souk_rpc_calls_total{code="OK",method="Ask",room="library"} 1
+souk_rpc_calls_total{code="OK",method="AskAgain",room="library"} 0
 souk_rpc_calls_total{code="OK",method="AskOnce",room="library"} 0
 souk_rpc_calls_total{code="OK",method="AskOwner",room="library"} 0
 souk_rpc_calls_total{code="OK",method="AskService",room="library"} 0

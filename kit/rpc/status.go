@@ -104,6 +104,8 @@ func codeOf(p *problem.Error) codes.Code {
 		return codes.Unimplemented
 	case codeCanceled:
 		return codes.Canceled
+	case codeLost:
+		return codes.Unavailable
 	}
 	if code, ok := byKind[p.Kind]; ok {
 		return code
@@ -136,14 +138,23 @@ func statusOf(p *problem.Error) *status.Status {
 
 // problemOf reads what statusOf wrote; a status from elsewhere keeps its code.
 func problemOf(st *status.Status) *problem.Error {
-	p := foreign(st)
+	if p, ours := problemIn(st); ours {
+		return p
+	}
+	return foreign(st)
+}
+
+// problemIn reads what statusOf wrote; false for a status from elsewhere.
+func problemIn(st *status.Status) (p *problem.Error, ours bool) {
 	for _, d := range st.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.Domain == errorDomain { // comes first
+			p = problem.New(problem.KindOf(info.Metadata[metaKind]), info.Reason, st.Message())
+			readMeta(p, info.Metadata)
+		}
+		if p == nil {
+			continue
+		}
 		switch d := d.(type) {
-		case *errdetails.ErrorInfo: // comes first
-			if d.Domain == errorDomain {
-				p = problem.New(problem.KindOf(d.Metadata[metaKind]), d.Reason, st.Message())
-				readMeta(p, d.Metadata)
-			}
 		case *errdetails.BadRequest:
 			for _, v := range d.FieldViolations {
 				p.On(v.Field, v.Reason, v.Description)
@@ -152,7 +163,7 @@ func problemOf(st *status.Status) *problem.Error {
 			p.After(d.RetryDelay.AsDuration())
 		}
 	}
-	return p
+	return p, p != nil
 }
 
 func readMeta(p *problem.Error, metadata map[string]string) {

@@ -11,7 +11,7 @@ import (
 
 // startSpan hands the trace on and, when it is sampled, opens a span for the
 // served call; otherwise the span is nil and nothing is paid for.
-func startSpan(caller, ctx context.Context, m *method, c *call) (context.Context, trace.Span) {
+func (s *Server) startSpan(caller, ctx context.Context, m *method, c *call) (context.Context, trace.Span) {
 	parent := trace.SpanFromContext(caller)
 	remote := parent.SpanContext()
 	if !remote.IsValid() && c.traceParent != "" {
@@ -21,12 +21,25 @@ func startSpan(caller, ctx context.Context, m *method, c *call) (context.Context
 		return ctx, nil
 	}
 	ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
-	if !parent.IsRecording() {
+	provider := s.recorder(parent, remote, c)
+	if provider == nil {
 		return ctx, nil
 	}
-	return parent.TracerProvider().Tracer("souk").Start(ctx, m.name[1:],
+	return provider.Tracer("souk").Start(ctx, m.name[1:],
 		trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(attribute.String("room", m.room.name), attribute.String("request_id", c.requestID)))
+}
+
+// recorder is where the span of a call is recorded, nil when it is not: beside its parent's, or, when the caller is in
+// another process that recorded its side, in this process's own.
+func (s *Server) recorder(parent trace.Span, remote trace.SpanContext, c *call) trace.TracerProvider {
+	if parent.IsRecording() {
+		return parent.TracerProvider()
+	}
+	if c.away && remote.IsSampled() {
+		return s.network.Tracer
+	}
+	return nil
 }
 
 // remoteSpan reads the W3C headers that came with the request.

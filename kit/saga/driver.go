@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
@@ -33,7 +35,8 @@ type Advance func(ctx context.Context, run Run) (Run, error)
 
 // Options of NewDriver; the zero value works.
 type Options struct {
-	Owner      string // names this driver in the runs that it holds; "driver" when empty
+	Owner      string        // names this driver in the runs that it holds; "driver" when empty. In a shared store Leases names it
+	Leases     *lease.Keeper // of the store, which has lease.Schema if it is shared; one of its own when nil
 	Clock      clock.Clock
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: nothing is measured
@@ -48,7 +51,15 @@ type Driver struct {
 	advance Advance
 	sagas   map[version]Definition
 	o       Options
+	owner   string // of the runs that are ours
+	leases  *lease.Keeper
 	metrics *metrics
+
+	alive   context.Context // holds the driver's lease
+	giveUp  context.CancelFunc
+	lease   sync.WaitGroup
+	living  atomic.Bool // the lease is held
+	scanned time.Time   // when orphans were looked for last; of the loop
 
 	ctx    context.Context // the steps', until a drain runs out of time
 	cancel context.CancelFunc
@@ -63,6 +74,7 @@ type Driver struct {
 	kicks   []kick           // those that wait for a slot, at most KicksMax
 	starved bool             // due runs may have been left behind for want of slots
 	wake    time.Time        // when the store is asked next
+	polled  time.Time        // when it was asked last
 }
 
 // version names one definition.
@@ -99,6 +111,7 @@ func NewDriver(store *sqlstore.Store, advance Advance, sagas []Definition, o Opt
 		}
 		d.sagas[version{s.Name, s.Version}] = s
 	}
+	d.name()
 	var err error
 	d.metrics, err = newMetrics(store, d.o.Registerer)
 	return d, err
@@ -126,25 +139,18 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Start takes over every unfinished run in the store and begins to drive. The caller holds the store to itself: whoever
-// drove it before is fenced. The steps keep ctx's values and not its end; Close ends them.
+// Start begins to drive. A driver that has the store to itself takes over every unfinished run there is, and whoever
+// drove it before is fenced; one that shares it takes over those of drivers that live no more, soon and whenever there
+// are any. The steps keep ctx's values and not its end; Close ends them.
 func (d *Driver) Start(ctx context.Context) error {
 	now := d.o.Clock.Now()
-	var taken int64
-	err := d.store.Update(ctx, func(tx sqlstore.Tx) (err error) {
-		taken, err = TakeOver(tx, d.o.Owner, now)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("start driver %s: %w", d.o.Owner, err)
-	}
-	if taken > 0 {
-		d.o.Log.InfoContext(ctx, "took over unfinished runs", "runs", taken, "owner", d.o.Owner)
+	if err := d.enter(ctx, now); err != nil {
+		return fmt.Errorf("start driver %s: %w", d.owner, err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.started || d.closing {
-		return fmt.Errorf("start driver %s: it was started or closed before", d.o.Owner)
+		return fmt.Errorf("start driver %s: it was started or closed before", d.owner)
 	}
 	d.started = true
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -225,10 +231,13 @@ func (d *Driver) loop() {
 	timer := d.o.Clock.NewTimer(0)
 	defer timer.Stop()
 	for {
+		_, elsewhere := d.store.Elsewhere()
 		select {
 		case <-d.quit:
 			return
 		case <-d.nudge:
+		case <-elsewhere:
+			d.lookSoon()
 		case <-timer.C():
 			d.poll()
 		}
@@ -239,20 +248,28 @@ func (d *Driver) loop() {
 	}
 }
 
+// lookSoon has the store asked soon, for others may have made runs due; but not at each of their commits.
+func (d *Driver) lookSoon() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.wakeAt(d.polled.Add(elsewherePause))
+}
+
 // poll puts due runs in hand, as far as slots go, and sets the next wake-up.
 func (d *Driver) poll() {
 	now := d.o.Clock.Now()
 	next := now.Add(d.o.Poll)
 	d.mu.Lock()
-	d.wake = next // a run let go while we read may move it back, and must not be forgotten
+	d.wake, d.polled = next, now // a run let go while we read may move it back, and must not be forgotten
 	d.mu.Unlock()
+	d.inherit(now)
 	var due []Run
 	err := d.store.View(d.ctx, func(tx sqlstore.Tx) (err error) {
 		// Those in hand are due too: with Workers rows there is one for every free slot.
-		if due, err = Due(tx, now, d.o.Workers); err != nil {
+		if due, err = dueOf(tx, d.whose(), now, d.o.Workers); err != nil {
 			return err
 		}
-		if at, waits, err := nextDue(tx, now); err != nil {
+		if at, waits, err := nextDue(tx, d.whose(), now); err != nil {
 			return err
 		} else if waits && at.Before(next) {
 			next = at
@@ -275,6 +292,25 @@ func (d *Driver) poll() {
 	}
 }
 
+// inherit looks for runs whose drivers live no more, while this one does, and takes them over.
+func (d *Driver) inherit(now time.Time) {
+	if !d.living.Load() || now.Sub(d.scanned) < d.o.Poll {
+		return
+	}
+	d.scanned = now
+	var gone []string
+	err := d.store.View(d.ctx, func(tx sqlstore.Tx) (err error) {
+		gone, err = d.orphans(tx)
+		return err
+	})
+	if err == nil && len(gone) > 0 {
+		err = d.adopt(d.ctx)
+	}
+	if err != nil && d.ctx.Err() == nil {
+		d.o.Log.ErrorContext(d.ctx, "cannot look for runs whose drivers live no more", "error", err)
+	}
+}
+
 // wakeAt moves the wake-up to an earlier moment. The lock is held.
 func (d *Driver) wakeAt(t time.Time) {
 	if !t.Before(d.wake) {
@@ -294,6 +330,8 @@ func (d *Driver) Close(ctx context.Context) error {
 	started, first := d.started, !d.closing
 	d.closing, d.kicks = true, nil
 	d.mu.Unlock()
+	defer d.lease.Wait()
+	defer d.giveUp() // once no step is under way, so that nobody takes over what we still do
 	if first {
 		close(d.quit)
 		d.metrics.unregister(d.o.Registerer)
@@ -311,5 +349,5 @@ func (d *Driver) Close(ctx context.Context) error {
 	}
 	d.cancel()
 	<-drained
-	return fmt.Errorf("close driver %s: steps were cut short: %w", d.o.Owner, ctx.Err())
+	return fmt.Errorf("close driver %s: steps were cut short: %w", d.owner, ctx.Err())
 }

@@ -27,17 +27,26 @@ func (d *Driver) follow(id string, s *slot) {
 			return
 		}
 		if err != nil || !d.due(run) { // it was kicked: what we hold may be out of date
-			run, err = d.load(ctx, id)
+			run, err = d.loadOurs(ctx, id)
 		}
 	}
 }
 
 // first is the run as it stands when it is taken in hand.
 func (d *Driver) first(ctx context.Context, id string, s *slot) (Run, error) {
-	if s.begun != nil {
+	if s.begun != nil && d.ours(*s.begun) {
 		return *s.begun, nil
 	}
-	return d.load(ctx, id)
+	return d.loadOurs(ctx, id)
+}
+
+// loadOurs reads a run that is ours or becomes so; ErrFenced when it is another's.
+func (d *Driver) loadOurs(ctx context.Context, id string) (Run, error) {
+	run, err := d.load(ctx, id)
+	if err != nil {
+		return run, err
+	}
+	return d.own(ctx, run)
 }
 
 // letGo decides whether the run leaves our hands, and if so who comes next.
@@ -133,7 +142,7 @@ func (d *Driver) failed(ctx context.Context, run Run, step Step, cause error) (R
 }
 
 func (d *Driver) park(ctx context.Context, run Run, why string) (Run, error) {
-	by := By{Actor: d.o.Owner, Reason: why, At: d.o.Clock.Now()}
+	by := By{Actor: d.owner, Reason: why, At: d.o.Clock.Now()}
 	parked, err := d.ifUnmoved(ctx, run, func(tx sqlstore.Tx) (Run, error) { return Park(tx, run.ID, by) })
 	if err == nil && parked.State == Parked {
 		d.metrics.park(parked)

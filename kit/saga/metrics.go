@@ -20,6 +20,8 @@ type metrics struct {
 	steps *prometheus.HistogramVec
 	ends  *prometheus.CounterVec
 	parks *prometheus.CounterVec
+
+	takeovers prometheus.Counter
 }
 
 func newMetrics(store *sqlstore.Store, r prometheus.Registerer) (*metrics, error) {
@@ -36,6 +38,9 @@ func newMetrics(store *sqlstore.Store, r prometheus.Registerer) (*metrics, error
 		parks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "souk_saga_runs_parked_total", Help: "Runs parked by the driver, for an operator to see to.",
 		}, []string{"saga", "step"}),
+		takeovers: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "souk_saga_takeovers_total", Help: "Runs taken over from drivers of other processes that live no more.",
+		}),
 	}
 	if r == nil {
 		return m, nil
@@ -49,7 +54,7 @@ func newMetrics(store *sqlstore.Store, r prometheus.Registerer) (*metrics, error
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{openRuns{m}, m.steps, m.ends, m.parks}
+	return []prometheus.Collector{openRuns{m}, m.steps, m.ends, m.parks, m.takeovers}
 }
 
 // unregister lets the store be closed: a scrape no longer asks it.

@@ -67,21 +67,29 @@ func TakeOver(tx sqlstore.Tx, owner string, now time.Time) (int64, error) {
 }
 
 // Due lists unfinished runs whose time has come, the longest overdue first; at most limit, and DueMax.
-func Due(tx sqlstore.Tx, now time.Time, limit int) ([]Run, error) {
-	rows, err := tx.Query(`SELECT `+columns+` FROM saga_runs
-		WHERE state IN ('running', 'compensating') AND next_at <= ? ORDER BY next_at, id LIMIT ?`,
-		micros(now), min(limit, DueMax))
+func Due(tx sqlstore.Tx, now time.Time, limit int) ([]Run, error) { return dueOf(tx, "", now, limit) }
+
+// dueOf is Due for the runs of one owner, or with "" for all.
+func dueOf(tx sqlstore.Tx, owner string, now time.Time, limit int) ([]Run, error) {
+	query, args := `SELECT `+columns+` FROM saga_runs WHERE state IN ('running', 'compensating') AND next_at <= ?`, []any{micros(now)}
+	if owner != "" {
+		query, args = query+` AND owner = ?`, append(args, owner)
+	}
+	rows, err := tx.Query(query+` ORDER BY next_at, id LIMIT ?`, append(args, min(limit, DueMax))...)
 	if err != nil {
 		return nil, fmt.Errorf("list due runs: %w", err)
 	}
 	return readRuns(rows)
 }
 
-// nextDue is when the first run after now is due; false when none waits.
-func nextDue(tx sqlstore.Tx, now time.Time) (time.Time, bool, error) {
+// nextDue is when the owner's first run after now is due, or with "" anybody's; false when none waits.
+func nextDue(tx sqlstore.Tx, owner string, now time.Time) (time.Time, bool, error) {
+	query, args := `SELECT next_at FROM saga_runs WHERE state IN ('running', 'compensating') AND next_at > ?`, []any{micros(now)}
+	if owner != "" {
+		query, args = query+` AND owner = ?`, append(args, owner)
+	}
 	var at int64
-	err := tx.QueryRow(`SELECT next_at FROM saga_runs
-		WHERE state IN ('running', 'compensating') AND next_at > ? ORDER BY next_at LIMIT 1`, micros(now)).Scan(&at)
+	err := tx.QueryRow(query+` ORDER BY next_at LIMIT 1`, args...).Scan(&at)
 	switch {
 	case errors.Is(err, sqlstore.ErrNoRows):
 		return time.Time{}, false, nil

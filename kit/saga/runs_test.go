@@ -14,6 +14,7 @@ import (
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,7 +26,7 @@ var by = saga.By{Actor: "staff:stf_1", Reason: "the bank says so", At: noon}
 
 func open(t testing.TB) *sqlstore.Store {
 	t.Helper()
-	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "room.db"), sqlstore.Options{
+	store, err := sqlstoretest.Open(t.Context(), filepath.Join(t.TempDir(), "room.db"), sqlstore.Options{
 		Name: "room", Schemas: []sqlstore.Schema{saga.Schema(), saga.TombstoneSchema()},
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"log/slog"
 	"strconv"
+	"sync"
 	"sync/atomic"
 )
 
@@ -17,20 +18,20 @@ const (
 type checkpointer struct {
 	conn  *conn
 	log   *slog.Logger
-	hold  func() (release func()) // keeps the writer out
+	quiet *sync.Mutex // held by the writer during a transaction; holding it keeps the writer out
 	grown atomic.Int64
 	nudge chan struct{}
 	done  chan struct{}
 }
 
-func newCheckpointer(path string, log *slog.Logger, hold func() func()) (*checkpointer, error) {
+func newCheckpointer(path string, log *slog.Logger, quiet *sync.Mutex) (*checkpointer, error) {
 	c, err := openWriteConn(path, cacheKiB(readerCacheKiB),
 		pragma{"busy_timeout", "20"}, // the longest that a reader may keep the writer out in restart
 		pragma{"journal_size_limit", strconv.Itoa(restartPages * pageSize)})
 	if err != nil {
 		return nil, err
 	}
-	return &checkpointer{conn: c, log: log, hold: hold, nudge: make(chan struct{}, 1), done: make(chan struct{})}, nil
+	return &checkpointer{conn: c, log: log, quiet: quiet, nudge: make(chan struct{}, 1), done: make(chan struct{})}, nil
 }
 
 // grew is told after each commit and never waits.
@@ -62,7 +63,8 @@ func (k *checkpointer) shorten() error {
 	if err != nil || length < checkpointPages {
 		return err
 	}
-	defer k.hold()()
+	k.quiet.Lock()
+	defer k.quiet.Unlock()
 	if length < restartPages {
 		_, err = k.checkpoint("PASSIVE")
 	} else {
@@ -84,5 +86,5 @@ func (k *checkpointer) checkpoint(mode string) (pages int64, err error) {
 func (k *checkpointer) close() error {
 	close(k.nudge)
 	<-k.done
-	return k.conn.close()
+	return k.conn.Close()
 }

@@ -5,8 +5,10 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"modernc.org/sqlite"
 )
@@ -21,17 +23,23 @@ const (
 // conn is one SQLite connection with its prepared statements, used by one goroutine at a time. It calls the driver
 // below database/sql: no pool, no lock, no reflection, and no goroutine that watches a context.
 type conn struct {
-	raw   driver.Conn
-	stmts map[string]*stmt
-	args  []driver.NamedValue // reused; the driver copies what it binds
+	raw     driver.Conn
+	stmts   map[string]*stmt
+	args    []driver.NamedValue // reused; the driver copies what it binds
+	durable bool                // it is there to write
+	shared  bool                // others write the file
+	seen    string              // its version when this connection began last; only if it is shared
+	quiet   *sync.Mutex         // held during a transaction that writes, unless nil
+	grew    func(pages int)     // told by how much a commit has lengthened the log, unless nil
 }
 
 type stmt struct {
+	conn   *conn
 	exec   driver.StmtExecContext
 	query  driver.StmtQueryContext
 	close  func() error
-	writes bool           // may change something: all but SELECT
-	counts bool           // changes just as many rows as it says: INSERT, UPDATE, DELETE; a CREATE does not say
+	writes bool
+	counts bool
 	give   func()         // gives it back to its connection
 	values []driver.Value // one row's, reused
 	kept   bool           // in the connection's map
@@ -53,8 +61,8 @@ func openConn(path string, role ...pragma) (*conn, error) {
 	c := &conn{raw: raw, stmts: map[string]*stmt{}}
 	common := []pragma{{"busy_timeout", "5000"}, {"foreign_keys", "ON"}, {"temp_store", "MEMORY"}}
 	for _, p := range append(common, role...) {
-		if err := c.script("PRAGMA " + p.name + "=" + p.value); err != nil {
-			_ = c.close()
+		if err := c.Script("PRAGMA " + p.name + "=" + p.value); err != nil {
+			_ = c.Close()
 			return nil, fmt.Errorf("set %s=%s: %w", p.name, p.value, err)
 		}
 	}
@@ -68,29 +76,45 @@ func openWriteConn(path string, role ...pragma) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.durable = true
 	for _, want := range []pragma{{"journal_mode", "wal"}, {"synchronous", "2"}} {
-		if err := c.require(want); err != nil {
-			_ = c.close()
+		if err := c.require(want, "commits would not be durable"); err != nil {
+			_ = c.Close()
 			return nil, err
 		}
 	}
 	return c, nil
 }
 
-func (c *conn) require(want pragma) error {
+func (c *conn) require(want pragma, otherwise string) error {
 	got, err := c.readPragma(want.name)
 	if err != nil {
 		return fmt.Errorf("read %s back: %w", want.name, err)
 	}
 	if len(got) == 0 || fmt.Sprint(got[0]) != want.value {
-		return fmt.Errorf("%s is %v and must be %s: commits would not be durable", want.name, got, want.value)
+		return fmt.Errorf("%s is %v and must be %s: %s", want.name, got, want.value, otherwise)
 	}
 	return nil
 }
 
+// overwriteDeleted fills what is deleted with zeros, where a schema asks for it.
+func (c *conn) overwriteDeleted(schemas []Schema) error {
+	if !slices.ContainsFunc(schemas, func(s Schema) bool { return s.Erases }) {
+		return nil
+	}
+	if err := c.Script("PRAGMA secure_delete=ON"); err != nil {
+		return fmt.Errorf("set secure_delete: %w", err)
+	}
+	return c.require(pragma{"secure_delete", "1"}, "an erasure would leave traces")
+}
+
 // readPragma is the one row that a pragma answers.
 func (c *conn) readPragma(name string) ([]any, error) {
-	rows, err := c.query("PRAGMA "+name, nil)
+	s, err := c.take("PRAGMA " + name)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Query(context.Background(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -107,13 +131,63 @@ func (c *conn) readPragma(name string) ([]any, error) {
 
 func cacheKiB(n int) pragma { return pragma{"cache_size", strconv.Itoa(-n)} }
 
-// script runs statements separated by semicolons, unprepared.
-func (c *conn) script(text string) error {
+// Begin takes SQLite's one lock for writing. Unless the file is shared it is locked against other processes, and there is
+// no other writer.
+func (c *conn) Begin() (alone bool, err error) {
+	if c.quiet != nil {
+		c.quiet.Lock()
+	}
+	if err := c.run("BEGIN IMMEDIATE"); err != nil || !c.shared {
+		return true, err
+	}
+	before := c.seen
+	c.seen = c.version()
+	return c.seen == before, nil
+}
+
+// BeginView leaves it to the first statement to take the snapshot.
+func (c *conn) BeginView() error { return c.run("BEGIN") }
+
+// Commit has nobody to tell news to.
+func (c *conn) Commit(string) error {
+	if err := c.run("COMMIT"); err != nil {
+		return err
+	}
+	if c.grew != nil {
+		c.grew(c.pagesWritten())
+	}
+	c.rest()
+	return nil
+}
+
+// Rollback fails when an error has rolled back already.
+func (c *conn) Rollback() error {
+	defer c.rest()
+	return c.run("ROLLBACK")
+}
+
+func (c *conn) rest() {
+	if c.quiet != nil {
+		c.quiet.Unlock()
+	}
+}
+
+// Savepoint sets the one savepoint.
+func (c *conn) Savepoint() error { return c.run("SAVEPOINT member") }
+
+// Release forgets it and keeps what was written since.
+func (c *conn) Release() error { return c.run("RELEASE member") }
+
+// RollbackTo undoes what was written since.
+func (c *conn) RollbackTo() error { return c.run("ROLLBACK TO member") }
+
+// Script runs statements separated by semicolons, unprepared.
+func (c *conn) Script(text string) error {
 	_, err := c.raw.(driver.ExecerContext).ExecContext(context.Background(), text, nil)
 	return err
 }
 
-// run is exec of a statement of our own, without arguments.
+// run is Exec of a statement of our own, without arguments.
 func (c *conn) run(query string) error {
 	s, err := c.take(query)
 	if err != nil {
@@ -124,9 +198,15 @@ func (c *conn) run(query string) error {
 	return err
 }
 
-// exec runs a statement without rows.
-func (c *conn) exec(s *stmt, args []any) (int64, error) {
-	bound, err := c.bind(args)
+// Writes reports whether it may change something: all but SELECT.
+func (s *stmt) Writes() bool { return s.writes }
+
+// Counts is true of INSERT, UPDATE and DELETE; a CREATE does not say what it changed.
+func (s *stmt) Counts() bool { return s.counts }
+
+// Exec runs a statement without rows.
+func (s *stmt) Exec(_ context.Context, args []any) (int64, error) {
+	bound, err := s.conn.bind(args)
 	if err != nil {
 		return 0, err
 	}
@@ -137,24 +217,16 @@ func (c *conn) exec(s *stmt, args []any) (int64, error) {
 	return result.RowsAffected()
 }
 
-func (c *conn) query(query string, args []any) (*Rows, error) {
-	s, err := c.take(query)
+// Query gives the statement back when the rows are closed.
+func (s *stmt) Query(_ context.Context, args []any) (*Rows, error) {
+	bound, err := s.conn.bind(args)
 	if err != nil {
-		return nil, err
-	}
-	return c.rows(s, args)
-}
-
-// rows gives the statement back when the rows are closed.
-func (c *conn) rows(s *stmt, args []any) (*Rows, error) {
-	bound, err := c.bind(args)
-	if err != nil {
-		c.give(s)
+		s.give()
 		return nil, err
 	}
 	from, err := s.query.QueryContext(context.Background(), bound)
 	if err != nil {
-		c.give(s)
+		s.give()
 		return nil, err
 	}
 	if n := len(from.Columns()); len(s.values) != n {
@@ -163,10 +235,13 @@ func (c *conn) rows(s *stmt, args []any) (*Rows, error) {
 	return &Rows{from: from, values: s.values, done: s.give}, nil
 }
 
+// Done gives the statement back.
+func (s *stmt) Done() { s.give() }
+
 func (c *conn) bind(args []any) ([]driver.NamedValue, error) {
 	c.args = c.args[:0]
 	for i, arg := range args {
-		v, err := value(arg)
+		v, err := Value(arg)
 		if err != nil {
 			return nil, fmt.Errorf("bind argument %d: %w", i+1, err)
 		}
@@ -182,6 +257,15 @@ func (c *conn) pagesWritten() int {
 		return 1 // at least; it fails only for a counter that is unknown
 	}
 	return pages
+}
+
+// Take is take for those who know no more than Conn.
+func (c *conn) Take(query string) (Stmt, error) {
+	s, err := c.take(query)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // take finds or prepares a statement. One whose rows are being read is not disturbed: its text is prepared once more.
@@ -204,12 +288,10 @@ func (c *conn) prepare(query string) (*stmt, error) {
 	if err != nil {
 		return nil, err
 	}
-	verb := firstWord(query)
+	writes, counts := Verb(query)
 	s := &stmt{
-		exec: raw.(driver.StmtExecContext), query: raw.(driver.StmtQueryContext), close: raw.Close,
-		writes: verb != "SELECT",
-		counts: (verb == "INSERT" || verb == "UPDATE" || verb == "DELETE") && !strings.Contains(query, ";"),
-		busy:   true,
+		conn: c, exec: raw.(driver.StmtExecContext), query: raw.(driver.StmtQueryContext), close: raw.Close,
+		writes: writes, counts: counts, busy: true,
 	}
 	s.give = func() { c.give(s) }
 	return s, nil
@@ -219,11 +301,19 @@ func (c *conn) prepare(query string) (*stmt, error) {
 // nothing else, because the value might change the plan. That costs more than most of our statements do.
 func keepPlan(query string) string { return strings.ReplaceAll(query, "LIMIT ?", "LIMIT ? + 0") }
 
-func firstWord(query string) string {
-	if words := strings.Fields(query); len(words) > 0 {
-		return strings.ToUpper(words[0])
+// Verb says of a statement whether it may change something, and whether it changes just as many rows as it says.
+func Verb(query string) (writes, counts bool) {
+	words := strings.Fields(query)
+	if len(words) == 0 {
+		return true, false
 	}
-	return ""
+	switch strings.ToUpper(words[0]) {
+	case "SELECT":
+		return false, false
+	case "INSERT", "UPDATE", "DELETE":
+		return true, !strings.Contains(query, ";")
+	}
+	return true, false
 }
 
 // makeRoom closes any idle statement when there are too many; which one does not matter to a room with a fixed set.
@@ -247,7 +337,8 @@ func (c *conn) give(s *stmt) {
 	}
 }
 
-func (c *conn) close() error {
+// Close closes the statements too.
+func (c *conn) Close() error {
 	for _, s := range c.stmts {
 		_ = s.close()
 	}

@@ -2,7 +2,9 @@ package sqlstore
 
 import (
 	"fmt"
+	"log/slog"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -14,7 +16,7 @@ func TestConnectionWhoseCommitsAreNotDurableIsRefused(t *testing.T) {
 		"nothing is ever fsynced": {"synchronous", "OFF"},
 	} {
 		if c, err := openWriteConn(path, weak); err == nil {
-			_ = c.close()
+			_ = c.Close()
 			t.Errorf("%s and the connection was opened", name)
 		}
 	}
@@ -22,7 +24,7 @@ func TestConnectionWhoseCommitsAreNotDurableIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = c.close()
+	_ = c.Close()
 }
 
 func TestStatementsKeptAreBounded(t *testing.T) {
@@ -30,7 +32,7 @@ func TestStatementsKeptAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
+	defer c.Close()
 	for n := range 2 * stmtsMax {
 		s, err := c.take(fmt.Sprintf("SELECT %d", n))
 		if err != nil {
@@ -45,13 +47,18 @@ func TestStatementsKeptAreBounded(t *testing.T) {
 
 // Pragmas are each connection's own: what a store really writes with is asked, not what it asked for.
 func TestEveryConnectionThatAStoreWritesWithIsDurable(t *testing.T) {
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "d.db"), Options{})
+	path := filepath.Join(t.TempDir(), "d.db")
+	s, err := Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	d := s.driver.(*sqliteDriver)
-	for name, c := range map[string]*conn{"writer": d.writer.conn, "checkpointer": d.checkpoint.conn} {
+	k, err := newCheckpointer(path, slog.Default(), &sync.Mutex{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.conn.Close()
+	for name, c := range map[string]*conn{"writer": s.beneath().(*grouped).writer.conn.(*conn), "checkpointer": k.conn} {
 		got, err := c.readPragma("synchronous")
 		if err != nil || fmt.Sprint(got) != "[2]" {
 			t.Errorf("the %s's synchronous is %v, want FULL, which is 2 (%v)", name, got, err)

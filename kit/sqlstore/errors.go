@@ -17,10 +17,26 @@ var ErrClosed = errors.New("the store is closed")
 // retryAfter is when a caller should try a store again that could not write.
 const retryAfter = 2 * time.Second
 
+// uniqueViolation is SQL's own code: https://www.postgresql.org/docs/15/errcodes-appendix.html.
+const uniqueViolation = "23505"
+
 // IsUnique reports whether err says that a row with this key is there already.
 func IsUnique(err error) bool {
+	var standard interface{ SQLState() string }
+	if errors.As(err, &standard) {
+		return standard.SQLState() == uniqueViolation
+	}
 	code := codeOf(err)
 	return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+}
+
+// Fate of a transaction that failed to write for a file or disk that became read-only is to be lost; in a View the same
+// code is the caller's mistake.
+func (c *conn) Fate(err error) Fate {
+	if endsTransaction(err) || c.durable && codeOf(err)&0xff == sqlite3.SQLITE_READONLY {
+		return Lost
+	}
+	return Stands
 }
 
 // endsTransaction reports whether SQLite may have rolled the whole transaction back, or the disk cannot be trusted with
@@ -34,9 +50,6 @@ func endsTransaction(err error) bool {
 	}
 	return false
 }
-
-// cannotWrite reports a file or disk that became read-only; in a View the same code is the caller's mistake.
-func cannotWrite(err error) bool { return codeOf(err)&0xff == sqlite3.SQLITE_READONLY }
 
 // codeOf is SQLite's extended code, 0 for an error that is not SQLite's.
 func codeOf(err error) int {

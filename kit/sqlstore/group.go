@@ -24,7 +24,9 @@ type group struct {
 	protected bool // a savepoint stands at the present state
 	undid     bool // a member's writes were undone; the next group is careful from the start
 	running   *request
-	fatal     error // ended the outer transaction: every member fails
+	news      string // of the last kept member that had any
+	reruns    int    // of the whole group
+	fatal     error  // ended the outer transaction: every member fails
 }
 
 func (g *group) start(w *writer) {
@@ -68,6 +70,9 @@ func (g *group) settle() {
 	switch {
 	case r.tx.fatal != nil:
 		g.fatal = r.tx.fatal
+	case r.tx.aborted != nil:
+		r.failWith(r.tx.aborted)
+		g.fatal = g.undo()
 	case !r.tx.wrote:
 	case r.failed():
 		g.fatal = g.undo()
@@ -81,19 +86,27 @@ func (g *group) begin() error {
 		return nil
 	}
 	g.begun = true
-	return g.w.conn.run("BEGIN IMMEDIATE")
+	alone, err := g.w.conn.Begin()
+	if !alone {
+		g.w.undone++ // others have written: what was learnt before need not hold
+	}
+	return err
 }
 
-// protect comes before a member's writes. While nothing is kept yet, BEGIN itself is the savepoint.
+// protect comes before a member's statements, for on some databases one that fails takes the transaction along. While
+// nothing is kept yet, BEGIN itself is the savepoint.
 func (g *group) protect() error {
 	if !g.careful || !g.dirty || g.protected {
 		return nil
 	}
 	g.protected = true
-	return g.w.conn.run("SAVEPOINT member")
+	return g.w.conn.Savepoint()
 }
 
 func (g *group) keep() error {
+	if news := g.members[g.next-1].tx.news; news != "" {
+		g.news = news
+	}
 	if !g.dirty {
 		g.dirty, g.writer = true, g.next-1
 	}
@@ -101,7 +114,7 @@ func (g *group) keep() error {
 		return nil
 	}
 	g.protected = false
-	return g.w.conn.run("RELEASE member")
+	return g.w.conn.Release()
 }
 
 // undo leaves a savepoint standing, at the state that the next member begins with. Without one it takes the others'
@@ -110,25 +123,50 @@ func (g *group) undo() error {
 	g.undid = true
 	g.w.undone++
 	if g.protected {
-		return g.w.conn.run("ROLLBACK TO member")
+		return g.w.conn.RollbackTo()
 	}
 	if g.dirty {
-		g.careful, g.dirty, g.next = true, false, g.writer
+		g.careful, g.dirty, g.next, g.news = true, false, g.writer, ""
 	}
 	g.begun = false
-	return g.w.conn.run("ROLLBACK")
+	return g.w.conn.Rollback()
 }
 
-// finish commits what is kept and answers every member: refusals too rest on what the others wrote.
-func (g *group) finish() {
+// conclude commits what is kept.
+func (g *group) conclude() {
 	if g.fatal == nil && g.dirty {
 		g.fatal = g.commit()
 	}
+}
+
+// Bounds of re-runs.
+const (
+	rerunsMax  = 8
+	rerunPause = 2 * time.Millisecond // before the first, twice as long before the second, and so on
+)
+
+// again readies the whole group to run once more when the database has undone it for the sake of others, or the
+// connection was lost before the commit.
+func (g *group) again() bool {
+	if g.fatal == nil || g.reruns == rerunsMax || g.w.conn.Fate(g.fatal) != Again {
+		return false
+	}
+	g.reruns++
+	g.w.undone++
+	g.w.metrics.reruns.Inc()
+	_ = g.w.conn.Rollback() // a connection that is lost cannot, and need not
+	g.begun, g.dirty, g.protected, g.next, g.news, g.fatal = false, false, false, 0, "", nil
+	time.Sleep(time.Duration(g.reruns) * rerunPause)
+	return true
+}
+
+// finish answers every member: refusals too rest on what the others wrote.
+func (g *group) finish() {
 	if g.fatal != nil {
 		g.w.undone++
 	}
 	if g.begun && (g.fatal != nil || !g.dirty) {
-		_ = g.w.conn.run("ROLLBACK") // fails when the error has rolled back already
+		_ = g.w.conn.Rollback() // fails when the error has rolled back already
 	}
 	g.w.metrics.grouped(g)
 	for _, r := range g.members {
@@ -139,12 +177,11 @@ func (g *group) finish() {
 func (g *group) commit() error {
 	crashpoint.Hit(g.w.metrics.commitBefore)
 	began := time.Now()
-	if err := g.w.conn.run("COMMIT"); err != nil {
+	if err := g.w.conn.Commit(g.news); err != nil {
 		return err
 	}
 	g.w.metrics.committed(began)
 	crashpoint.Hit(g.w.metrics.commitAfter)
-	g.w.grew(g.w.conn.pagesWritten())
 	return nil
 }
 

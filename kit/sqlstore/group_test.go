@@ -96,7 +96,7 @@ func newMix(t *testing.T) *mix {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &mix{T: t, store: store, writer: store.driver.(*sqliteDriver).writer, counters: []int{0, 1, 2}}
+	return &mix{T: t, store: store, writer: store.beneath().(*grouped).writer, counters: []int{0, 1, 2}}
 }
 
 // run puts the members into one group, in this order, and returns the hooks that ran.

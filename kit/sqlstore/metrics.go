@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,12 +16,14 @@ type metrics struct {
 	updates      prometheus.Counter
 	refused      prometheus.Counter
 	failed       prometheus.Counter
+	reruns       prometheus.Counter
 	commitBefore string // names of the crash points
 	commitAfter  string
 	unregister   func()
+	show         func(whether bool)
 }
 
-func newMetrics(name, path string, registerer prometheus.Registerer) (*metrics, error) {
+func newMetrics(name string, registerer prometheus.Registerer, others ...prometheus.Collector) (*metrics, error) {
 	seconds := prometheus.ExponentialBuckets(0.0001, 2, 16) // 0.1 ms … 3 s
 	outcome := func(o string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{
@@ -35,9 +36,12 @@ func newMetrics(name, path string, registerer prometheus.Registerer) (*metrics, 
 		commit:  histogram("souk_sqlstore_commit_seconds", "Time of one durable commit.", seconds),
 		wait:    histogram("souk_sqlstore_queue_seconds", "Time an update waited for the writer.", seconds),
 		updates: outcome("kept"), refused: outcome("refused"), failed: outcome("failed"),
+		reruns: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "souk_sqlstore_reruns_total", Help: "Groups of updates that ran again because the database had undone them or the connection was lost.",
+		}),
 		commitBefore: name + " commit before", commitAfter: name + " commit after",
 	}
-	return m, m.register(name, path, registerer)
+	return m, m.register(name, registerer, others)
 }
 
 func histogram(name, help string, buckets []float64) prometheus.Histogram {
@@ -45,39 +49,44 @@ func histogram(name, help string, buckets []float64) prometheus.Histogram {
 }
 
 // register shows the metrics until unregister. A second store of the same name counts unseen.
-func (m *metrics) register(name, path string, registerer prometheus.Registerer) error {
+func (m *metrics) register(name string, registerer prometheus.Registerer, others []prometheus.Collector) error {
 	m.unregister = func() {}
 	if registerer == nil {
+		m.show = func(bool) {}
 		return nil
 	}
-	wal := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "souk_sqlstore_wal_bytes", Help: "Size of the write-ahead log's file.",
-	}, func() float64 { return float64(fileSize(path + "-wal")) })
 	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"store": name}, registerer)
+	all := append(others, m.group, m.commit, m.wait, m.updates, m.refused, m.failed, m.reruns)
 	var shown []prometheus.Collector
 	m.unregister = func() {
 		for _, c := range shown {
 			labelled.Unregister(c)
 		}
+		shown = nil
 	}
-	for _, c := range []prometheus.Collector{m.group, m.commit, m.wait, m.updates, m.refused, m.failed, wal} {
+	m.show = func(whether bool) {
+		m.unregister()
+		if whether {
+			shown, _ = showAll(labelled, all) // they were registered once without an error
+		}
+	}
+	var err error
+	shown, err = showAll(labelled, all)
+	return err
+}
+
+// showAll tells which are shown; those of a name that is taken are not.
+func showAll(registerer prometheus.Registerer, all []prometheus.Collector) (shown []prometheus.Collector, err error) {
+	for _, c := range all {
 		var twice prometheus.AlreadyRegisteredError
-		switch err := labelled.Register(c); {
+		switch err := registerer.Register(c); {
 		case err == nil:
 			shown = append(shown, c)
 		case !errors.As(err, &twice):
-			return fmt.Errorf("register metrics: %w", err)
+			return shown, fmt.Errorf("register metrics: %w", err)
 		}
 	}
-	return nil
-}
-
-func fileSize(path string) int64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
+	return shown, nil
 }
 
 func (m *metrics) waited(since time.Time) { m.wait.Observe(time.Since(since).Seconds()) }

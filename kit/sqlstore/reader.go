@@ -2,36 +2,38 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
 // readers are the connections for View, opened when they are needed and used again last in, first out, so that a quiet
 // store holds few.
 type readers struct {
-	path  string
+	open  func(context.Context) (Conn, error)
 	slots chan struct{} // one for each View that may run
 	gone  chan struct{}
 	once  sync.Once
 	mu    sync.Mutex
-	idle  []*conn
+	idle  []Conn
+	long  sync.WaitGroup // those of Snapshot, which have no slot
 }
 
-func newReaders(path string, n int) *readers {
-	return &readers{path: path, slots: make(chan struct{}, n), gone: make(chan struct{})}
+func newReaders(open func(context.Context) (Conn, error), n int) *readers {
+	return &readers{open: open, slots: make(chan struct{}, n), gone: make(chan struct{})}
 }
 
 // view runs fn on a connection of its own. The snapshot is taken by the first statement.
 func (p *readers) view(ctx context.Context, store string, fn func(Tx) error) error {
-	c, err := p.take(ctx)
+	c, err := p.take(ctx, store)
 	if err != nil {
 		return err
 	}
 	t := &tx{ctx: ctx, conn: c}
 	defer func() {
 		t.end()
-		p.give(c, c.run("COMMIT"))
+		p.give(c, c.Rollback())
 	}()
-	if err := c.run("BEGIN"); err != nil {
+	if err := c.BeginView(); err != nil {
 		return unavailable(store, err)
 	}
 	if err = fn(t); err != nil && t.fatal != nil {
@@ -40,7 +42,7 @@ func (p *readers) view(ctx context.Context, store string, fn func(Tx) error) err
 	return err
 }
 
-func (p *readers) take(ctx context.Context) (*conn, error) {
+func (p *readers) take(ctx context.Context, store string) (Conn, error) {
 	select {
 	case <-p.gone: // a select chooses at random among what is ready
 		return nil, ErrClosed
@@ -53,29 +55,37 @@ func (p *readers) take(ctx context.Context) (*conn, error) {
 	case <-p.gone:
 		return nil, ErrClosed
 	}
-	c, err := p.pop()
-	if err != nil {
-		<-p.slots
-	}
-	return c, err
-}
-
-func (p *readers) pop() (*conn, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.idle); n > 0 {
-		c := p.idle[n-1]
-		p.idle = p.idle[:n-1]
+	if c := p.pop(); c != nil {
 		return c, nil
 	}
-	return openConn(p.path, cacheKiB(readerCacheKiB), pragma{"query_only", "ON"})
+	c, err := p.open(ctx)
+	if err == nil {
+		return c, nil
+	}
+	<-p.slots
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, unavailable(store, err)
+}
+
+func (p *readers) pop() Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.idle[n-1]
+	p.idle = p.idle[:n-1]
+	return c
 }
 
 // give takes a connection back, unless its transaction would not end.
-func (p *readers) give(c *conn, broken error) {
+func (p *readers) give(c Conn, broken error) {
 	defer func() { <-p.slots }()
 	if broken != nil {
-		_ = c.close()
+		_ = c.Close()
 		return
 	}
 	p.mu.Lock()
@@ -86,12 +96,15 @@ func (p *readers) give(c *conn, broken error) {
 // close waits for the Views that are running.
 func (p *readers) close() (err error) {
 	p.once.Do(func() {
+		p.mu.Lock()
 		close(p.gone)
+		p.mu.Unlock()
+		p.long.Wait()
 		for range cap(p.slots) {
 			p.slots <- struct{}{}
 		}
 		for _, c := range p.idle {
-			err = c.close()
+			err = errors.Join(err, c.Close())
 		}
 	})
 	return err

@@ -7,59 +7,87 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// sqliteDriver is one SQLite file: a writer, a checkpointer and readers.
-type sqliteDriver struct {
-	name       string
-	writer     *writer
-	checkpoint *checkpointer
-	readers    *readers
-	closing    sync.Once
-	closed     error
-}
-
-func openSQLite(ctx context.Context, path string, o Options) (*sqliteDriver, error) {
-	if err := create(path); err != nil {
+// openSQLite opens a file: a writer, a checkpointer and readers.
+func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
+	c, err := openMigrated(ctx, path, o.Schemas)
+	if err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(o.Name, path, o.Registerer)
+	quiet := &sync.Mutex{}
+	k, err := newCheckpointer(path, o.Log, quiet)
 	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	c.quiet, c.grew = quiet, k.grew
+	store, err := startSQLite(c, k, path, o)
+	if err != nil {
+		return nil, errors.Join(err, k.conn.Close(), c.Close())
+	}
+	go k.loop()
+	return store, nil
+}
+
+func openMigrated(ctx context.Context, path string, schemas []Schema) (*conn, error) {
+	if err := create(path); err != nil {
 		return nil, err
 	}
 	c, err := openWriteConn(path, cacheKiB(writerCacheKiB))
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, c, o.Schemas); err != nil {
-		return nil, errors.Join(err, c.close())
+	if err := c.overwriteDeleted(schemas); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
-	d, err := startSQLite(c, path, m, o)
-	if err != nil {
-		return nil, errors.Join(err, c.close())
+	if _, err := MigrateConn(ctx, c, schemas); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
-	return d, nil
+	return c, nil
 }
 
-func startSQLite(c *conn, path string, m *metrics, o Options) (*sqliteDriver, error) {
-	w := &writer{
-		conn: c, name: o.Name, log: o.Log, metrics: m, batchMax: o.BatchMax,
-		queue: make(chan *request, o.QueueMax), stop: make(chan struct{}), gone: make(chan struct{}),
-		patience: time.NewTimer(gatherTime),
+// startSQLite: the last connection to close, the checkpointer's, empties the log.
+func startSQLite(c *conn, k *checkpointer, path string, o Options) (*Store, error) {
+	if err := syncFolder(path); err != nil {
+		return nil, err
 	}
-	hold := func() func() { w.quiet.Lock(); return w.quiet.Unlock }
-	k, err := newCheckpointer(path, o.Log, hold)
+	b := Backend{
+		Writer:  c,
+		Reader:  func(context.Context) (Conn, error) { return openReadConn(path) },
+		Metrics: []prometheus.Collector{walBytes(path)},
+		Close:   k.close,
+	}
+	if !o.Shared {
+		return NewStore(o, b)
+	}
+	w, err := watchFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := syncFolder(path); err != nil {
-		return nil, errors.Join(err, k.conn.close())
+	c.shared, b.Listen = true, w.listen
+	b.Close = func() error { return errors.Join(w.close(), k.close()) }
+	return NewStore(o, b)
+}
+
+func openReadConn(path string) (*conn, error) {
+	return openConn(path, cacheKiB(readerCacheKiB), pragma{"query_only", "ON"})
+}
+
+// walBytes shows the size of the write-ahead log.
+func walBytes(path string) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "souk_sqlstore_wal_bytes", Help: "Size of the write-ahead log's file.",
+	}, func() float64 { return float64(fileSize(path + "-wal")) })
+}
+
+func fileSize(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
 	}
-	w.grew = k.grew
-	go k.loop()
-	go w.loop()
-	return &sqliteDriver{name: o.Name, writer: w, checkpoint: k, readers: newReaders(path, o.Readers)}, nil
+	return info.Size()
 }
 
 // create makes the file for its owner's eyes only; SQLite gives the log the same rights.
@@ -85,23 +113,4 @@ func syncFolder(path string) error {
 		return fmt.Errorf("sync folder: %w", err)
 	}
 	return nil
-}
-
-func (d *sqliteDriver) View(ctx context.Context, fn func(Tx) error) error {
-	return d.readers.view(ctx, d.name, fn)
-}
-
-func (d *sqliteDriver) Update(ctx context.Context, fn func(Tx) error) error {
-	return d.writer.update(ctx, fn)
-}
-
-// Close lets the queued updates and the running views end. The last connection to close empties the log.
-func (d *sqliteDriver) Close() error {
-	d.closing.Do(func() {
-		close(d.writer.stop)
-		<-d.writer.gone
-		d.writer.metrics.unregister()
-		d.closed = errors.Join(d.readers.close(), d.checkpoint.close(), d.writer.conn.close())
-	})
-	return d.closed
 }

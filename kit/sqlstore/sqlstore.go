@@ -16,9 +16,11 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
@@ -51,6 +53,10 @@ type Tx interface {
 type Schema struct {
 	Name  string
 	Files fs.FS
+	// Erases says that its rows are of persons, and what is deleted from them shall leave no trace in the database: SQLite
+	// overwrites it with zeros. PostgreSQL can no longer be asked for it; its bytes lie in the files, which only the server
+	// reads, until a vacuum and later rows have taken their place.
+	Erases bool
 }
 
 // Options of a store; the zero value works.
@@ -63,6 +69,7 @@ type Options struct {
 	BatchMax   int                   // updates that share one commit at most; default BatchMaxDefault
 	QueueMax   int                   // updates that may wait; default QueueMaxDefault
 	Wrap       func(Driver) Driver   // puts a wrapper, such as faultstore's, around the driver; nil: none
+	Shared     bool                  // other processes write the SQLite file too; see Store.Shared
 }
 
 // Defaults and bounds.
@@ -79,26 +86,45 @@ type Driver interface {
 	Close() error
 }
 
-// Store is an open database. It is safe for concurrency.
+// Store is an open database. It is safe for concurrency. What lies beneath can be changed while it is in use: see Fence.
 type Store struct {
-	name   string
-	driver Driver
+	name    string
+	lies    atomic.Pointer[base]
+	shared  bool // see Shared; as it was opened, whatever lies beneath later
+	updates gate
 }
 
-// Open opens the SQLite file at path, making it if need be, and migrates it.
+// base is what lies beneath a store.
+type base struct {
+	Driver
+	listen func(hear func(news string)) // nil: nobody else writes
+	bell   Bell                         // rung by what others tell
+}
+
+func newStore(name string, d Driver, listen func(hear func(news string))) *Store {
+	s, beneath := &Store{name: name, shared: listen != nil}, &base{Driver: d, listen: listen}
+	if listen != nil {
+		listen(func(string) { beneath.bell.Ring() })
+	}
+	s.lies.Store(beneath)
+	return s
+}
+
+func (s *Store) beneath() Driver { return s.lies.Load().Driver }
+
+// Open opens the SQLite file at path, making it if need be, and migrates it. Other databases have a package each, such
+// as pgstore.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	o = o.withDefaults()
-	driver, err := openSQLite(ctx, path, o)
+	o = o.WithDefaults()
+	s, err := openSQLite(ctx, path, o)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s at %s: %w", o.Name, path, err)
 	}
-	if o.Wrap != nil {
-		return &Store{name: o.Name, driver: o.Wrap(driver)}, nil
-	}
-	return &Store{name: o.Name, driver: driver}, nil
+	return s, nil
 }
 
-func (o Options) withDefaults() Options {
+// WithDefaults fills in what was left zero.
+func (o Options) WithDefaults() Options {
 	if o.Name == "" {
 		o.Name = "store"
 	}
@@ -118,13 +144,27 @@ func positiveOr(n, other int) int {
 	return other
 }
 
+// Name is the room's, as metrics show it.
+func (s *Store) Name() string { return s.name }
+
 // View runs fn on one snapshot of the store, beside any writing. A write in fn fails.
 func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
 	refuseNested(ctx, s.name, "View")
 	if !trace.SpanFromContext(ctx).IsRecording() {
-		return s.driver.View(ctx, fn)
+		return s.view(ctx, fn)
 	}
-	return s.traced(ctx, "view", fn, s.driver.View)
+	return s.traced(ctx, "view", fn, s.view)
+}
+
+// view asks once more when the driver was swapped and closed before fn began.
+func (s *Store) view(ctx context.Context, fn func(Tx) error) error {
+	for {
+		asked := s.lies.Load()
+		err := asked.View(ctx, fn)
+		if !errors.Is(err, ErrClosed) || s.lies.Load() == asked {
+			return err
+		}
+	}
 }
 
 // Update runs fn as if it were alone (serializable) and returns once its outcome is durable. What fn returns is what
@@ -137,14 +177,22 @@ func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
 func (s *Store) Update(ctx context.Context, fn func(Tx) error) error {
 	refuseNested(ctx, s.name, "Update")
 	if !trace.SpanFromContext(ctx).IsRecording() {
-		return s.driver.Update(ctx, fn)
+		return s.update(ctx, fn)
 	}
-	return s.traced(ctx, "update", fn, s.driver.Update)
+	return s.traced(ctx, "update", fn, s.update)
+}
+
+func (s *Store) update(ctx context.Context, fn func(Tx) error) error {
+	if err := s.updates.enter(ctx); err != nil {
+		return err
+	}
+	defer s.updates.leave()
+	return s.beneath().Update(ctx, fn)
 }
 
 // Close lets running calls end, then closes the database. Later calls get an error.
 func (s *Store) Close() error {
-	if err := s.driver.Close(); err != nil {
+	if err := s.beneath().Close(); err != nil {
 		return fmt.Errorf("close store %s: %w", s.name, err)
 	}
 	return nil

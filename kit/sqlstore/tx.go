@@ -10,16 +10,18 @@ var errEnded = errors.New("the transaction has ended")
 
 // tx is a transaction on one connection.
 type tx struct {
-	ctx    context.Context // the caller's
-	marked context.Context // made when asked for
-	conn   *conn
-	update *group // the group commit that it is part of; nil in a View
-	open   []*Rows
-	few    [2]*Rows // where open begins
-	hooks  []func()
-	wrote  bool  // a statement changed something
-	fatal  error // an error that ended the outer transaction
-	ended  bool
+	ctx     context.Context // the caller's
+	marked  context.Context // made when asked for
+	conn    Conn
+	update  *group // the group commit that it is part of; nil in a View
+	open    []*Rows
+	few     [2]*Rows // where open begins
+	hooks   []func()
+	news    string
+	wrote   bool  // a statement changed something
+	aborted error // an error behind which the transaction goes on only from a savepoint
+	fatal   error // an error that ended the outer transaction
+	ended   bool
 }
 
 func (t *tx) Context() context.Context {
@@ -34,12 +36,12 @@ func (t *tx) Exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, t.note(err)
 	}
-	defer t.conn.give(s)
-	affected, err := t.conn.exec(s, args)
+	defer s.Done()
+	affected, err := s.Exec(t.patience(), args)
 	if err != nil {
 		return 0, t.note(err)
 	}
-	if s.writes && (affected > 0 || !s.counts) {
+	if s.Writes() && (affected > 0 || !s.Counts()) {
 		t.wrote = true
 	}
 	return affected, nil
@@ -50,8 +52,8 @@ func (t *tx) Query(query string, args ...any) (*Rows, error) {
 	if err != nil {
 		return nil, t.note(err)
 	}
-	writes := s.writes
-	rows, err := t.conn.rows(s, args)
+	writes := s.Writes()
+	rows, err := s.Query(t.patience(), args)
 	if err != nil {
 		return nil, t.note(err)
 	}
@@ -71,10 +73,26 @@ func (t *tx) AfterCommit(fn func()) {
 	t.hooks = append(t.hooks, fn)
 }
 
-// Undone counts how often a store has undone what one of its updates wrote. While it stays the same, whatever an update
-// of this store has written or read, in this group or one before, still stands for the next update: what was learnt from
-// it need not be read again. ok is false where that cannot be said: in a View, or of a driver that runs updates side by
-// side.
+// patience bounds a statement: a View ends with its caller, an Update that has begun is waited for.
+func (t *tx) patience() context.Context {
+	if t.update == nil {
+		return t.ctx
+	}
+	return context.Background()
+}
+
+// Announce has the store's listeners in other processes hear news, such as how far a log has come, once the update is
+// durable; of several in one commit they hear the last. Where nobody else can listen it does nothing.
+func Announce(of Tx, news string) {
+	if t, ok := of.(*tx); ok {
+		t.news = news
+	}
+}
+
+// Undone counts how often a store has undone what one of its updates wrote, or has found that another process wrote.
+// While it stays the same, whatever an update of this store has written or read, in this group or one before, still
+// stands for the next update: what was learnt from it need not be read again. ok is false where that cannot be said: in
+// a View, or of a Tx that is not a store's own.
 func Undone(of Tx) (times uint64, ok bool) {
 	t, ok := of.(*tx)
 	if !ok || t.update == nil {
@@ -83,28 +101,32 @@ func Undone(of Tx) (times uint64, ok bool) {
 	return t.update.w.undone, true
 }
 
-// take readies a statement, and in an Update the savepoint before the first write.
-func (t *tx) take(query string) (*stmt, error) {
-	if t.ended {
-		return nil, errEnded
+// take readies a statement, and in an Update the savepoint before the first.
+func (t *tx) take(query string) (Stmt, error) {
+	if err := t.over(); err != nil {
+		return nil, err
 	}
-	if t.fatal != nil {
-		return nil, t.fatal
-	}
-	if t.update == nil {
-		if err := t.ctx.Err(); err != nil {
+	if t.update != nil {
+		if err := t.update.protect(); err != nil {
 			return nil, err
 		}
 	}
-	s, err := t.conn.take(query)
-	if err != nil || !s.writes || t.update == nil {
-		return s, err
+	return t.conn.Take(query)
+}
+
+// over is why no more statement can run.
+func (t *tx) over() error {
+	switch {
+	case t.ended:
+		return errEnded
+	case t.fatal != nil:
+		return t.fatal
+	case t.aborted != nil:
+		return t.aborted
+	case t.update == nil:
+		return t.ctx.Err()
 	}
-	if err := t.update.protect(); err != nil {
-		t.conn.give(s)
-		return nil, err
-	}
-	return s, nil
+	return nil
 }
 
 // watch sees to rows left open, to their errors, and in a View to a caller who has left.
@@ -122,10 +144,22 @@ func (t *tx) watch(rows *Rows) {
 	t.open = append(t.open, rows)
 }
 
-// note remembers an error after which the outer transaction cannot commit.
+// note remembers an error after which the transaction does not simply go on.
 func (t *tx) note(err error) error {
-	if t.fatal == nil && (endsTransaction(err) || t.update != nil && cannotWrite(err)) {
-		t.fatal = err
+	if t.update == nil && t.ctx.Err() != nil {
+		t.aborted = err // a caller who has left says nothing about the database
+		return err
+	}
+	switch t.conn.Fate(err) {
+	case Again, Lost:
+		if t.fatal == nil {
+			t.fatal = err
+		}
+	case Aborted:
+		if t.aborted == nil {
+			t.aborted = err
+		}
+	case Stands:
 	}
 	return err
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// value makes an argument one of the few types that a driver takes. Reflection is only for named types.
-func value(arg any) (driver.Value, error) {
+// Value makes an argument of a statement nil, bool, string, []byte, int64 or float64. Reflection is only for named types.
+func Value(arg any) (driver.Value, error) {
 	switch v := arg.(type) {
 	case nil, string, []byte, int64, float64, bool:
 		return v, nil
@@ -26,7 +26,7 @@ func value(arg any) (driver.Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		return value(inner)
+		return Value(inner)
 	}
 	return valueByKind(reflect.ValueOf(arg))
 }
@@ -36,7 +36,7 @@ func valueByKind(v reflect.Value) (driver.Value, error) {
 	case v.Kind() == reflect.Pointer && v.IsNil():
 		return nil, nil
 	case v.Kind() == reflect.Pointer:
-		return value(v.Elem().Interface())
+		return Value(v.Elem().Interface())
 	case v.Kind() == reflect.String:
 		return v.String(), nil
 	case v.CanInt():

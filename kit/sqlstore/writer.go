@@ -22,21 +22,34 @@ const (
 //
 //	queue → group: BEGIN, members, COMMIT → hooks → every caller hears
 type writer struct {
-	conn     *conn
+	conn     Conn
 	name     string
 	log      *slog.Logger
 	metrics  *metrics
 	batchMax int
 	queue    chan *request
 	stop     chan struct{}
-	gone     chan struct{}   // closed when the goroutine has ended for good
-	quiet    sync.Mutex      // held during a group, and by a checkpoint that must not be overtaken
-	grew     func(pages int) // told by how much the log has grown
+	closing  sync.Once
+	gone     chan struct{} // closed when the goroutine has ended for good
 	group    group
 	last     int         // members of the last group
 	patience *time.Timer // of gather
 	undone   uint64      // how often writes of a member have been undone
 }
+
+func newWriter(c Conn, m *metrics, o Options) *writer {
+	return &writer{
+		conn: c, name: o.Name, log: o.Log, metrics: m, batchMax: o.BatchMax,
+		queue: make(chan *request, o.QueueMax), stop: make(chan struct{}), gone: make(chan struct{}),
+		patience: time.NewTimer(gatherTime), undone: stores.Add(1) << undoneBits,
+	}
+}
+
+// stores counts the writers of this process: each counts Undone from a number that no other reaches, so that what was
+// learnt from one is not taken for another's.
+var stores atomic.Uint64
+
+const undoneBits = 40
 
 // Steps in the life of a request.
 const (
@@ -93,6 +106,13 @@ func (w *writer) await(ctx context.Context, r *request) error {
 	return r.outcome()
 }
 
+// failWith is for a function that said all is well although a statement of its had failed and taken all along.
+func (r *request) failWith(err error) {
+	if !r.failed() {
+		r.err = err
+	}
+}
+
 func (r *request) failed() bool { return r.err != nil || r.panic != nil }
 
 func (r *request) outcome() error {
@@ -138,8 +158,6 @@ func (w *writer) drain() {
 // lead gathers a group around the first request, commits it, and only then answers; nil goes on with the group whose
 // member ended the goroutine.
 func (w *writer) lead(first *request) {
-	w.quiet.Lock()
-	defer w.quiet.Unlock()
 	g := &w.group
 	if first == nil {
 		g.settle()
@@ -153,6 +171,9 @@ func (w *writer) lead(first *request) {
 			break
 		}
 		g.admit(r)
+	}
+	for g.conclude(); g.again(); g.conclude() {
+		g.run()
 	}
 	g.finish()
 	w.last = len(g.members)

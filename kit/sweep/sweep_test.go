@@ -13,6 +13,7 @@ import (
 	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/kit/sweep"
 )
 
@@ -20,7 +21,7 @@ var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func open(t *testing.T) *sqlstore.Store {
 	t.Helper()
-	store, err := sqlstore.Open(context.Background(), filepath.Join(t.TempDir(), "room.db"), sqlstore.Options{Schemas: []sqlstore.Schema{idem.Schema(), saga.Schema()}})
+	store, err := sqlstoretest.Open(context.Background(), filepath.Join(t.TempDir(), "room.db"), sqlstore.Options{Schemas: []sqlstore.Schema{idem.Schema(), saga.Schema()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,11 @@ import (
 	"strings"
 )
 
-// Handler serves GET /api/traces/{id} to those whom Options.MaySee lets in. The answer is the tree as JSON, or drawn
-// as text for a caller that accepts text/plain.
+// codeNotKept is the code of a trace that nobody keeps.
+const codeNotKept = "trace_not_found"
+
+// Handler serves GET /api/traces/{id} to those whom Options.MaySee lets in: the whole tree, from all processes of the
+// shop. The answer is JSON, or drawn as text for a caller that accepts text/plain.
 func (t *Telemetry) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/traces/{id}", t.serveTrace)
@@ -19,24 +22,29 @@ func (t *Telemetry) serveTrace(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "forbidden", "only staff may read traces")
 		return
 	}
-	tree, ok := t.Traces.Tree(r.PathValue("id"))
-	if !ok {
-		refuse(w, http.StatusNotFound, "trace_not_found",
+	tree, ok := t.Whole(r.Context(), r.PathValue("id"))
+	switch {
+	case !ok && len(tree.Missing) > 0:
+		refuse(w, http.StatusServiceUnavailable, "trace_incomplete",
+			"those that answered keep nothing of this trace; these did not answer: "+absent(tree.Missing))
+	case !ok:
+		refuse(w, http.StatusNotFound, codeNotKept,
 			"no such trace is kept: it was not chosen for recording, or newer ones took its place; send a sampled traceparent to have a request recorded")
-		return
-	}
-	if strings.Contains(r.Header.Get("Accept"), "text/plain") {
+	case strings.Contains(r.Header.Get("Accept"), "text/plain"):
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte(tree.String())) // a reader that has gone is nobody's problem
-		return
+	default:
+		answer(w, tree)
 	}
-	body, err := tree.JSON()
-	if err != nil {
-		refuse(w, http.StatusInternalServerError, "internal", "the trace could not be written")
-		return
+}
+
+// absent are the names of processes that did not answer.
+func absent(missing []Absent) string {
+	names := make([]string, len(missing))
+	for i, m := range missing {
+		names[i] = m.Process
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(body, '\n'))
+	return strings.Join(names, ", ")
 }
 
 // refuse answers with the problem document that the rest of the API uses (RFC 9457).

@@ -14,12 +14,17 @@ type handler struct {
 	room      func(context.Context) string
 }
 
+// newHandler names the process in each line when the shop has several; in one process it would say nothing new.
 func newHandler(o Options) *handler {
-	return &handler{
+	h := &handler{
 		next:      slog.NewJSONHandler(o.Out, &slog.HandlerOptions{Level: o.Level}),
 		requestID: o.RequestID,
 		room:      o.Room,
 	}
+	if o.Process != "" {
+		h.next = h.next.WithAttrs([]slog.Attr{slog.String("process", o.Process), slog.String("instance", o.Instance)})
+	}
+	return h
 }
 
 // Enabled tells slog whether a record of this level is wanted at all.
@@ -29,10 +34,12 @@ func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle writes the record with the ids that its context carries, unless it brought them itself.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		r.AddAttrs(
-			slog.String("trace_id", span.TraceID().String()),
-			slog.String("span_id", span.SpanID().String()))
+	span := trace.SpanContextFromContext(ctx)
+	if span.HasTraceID() {
+		r.AddAttrs(slog.String("trace_id", span.TraceID().String()))
+	}
+	if span.HasSpanID() {
+		r.AddAttrs(slog.String("span_id", span.SpanID().String()))
 	}
 	add(&r, RequestIDKey, ask(h.requestID, ctx))
 	add(&r, RoomKey, ask(h.room, ctx))

@@ -58,7 +58,10 @@ type Span struct {
 	Name       string
 	Start, End time.Time
 	Error      string // why it failed; "" when it did not
+	Async      bool   // its parent did not wait for it: it heard an event
 	Attributes []Attribute
+
+	process string // where it ran, once it is part of a Merge
 }
 
 // Attribute is one thing that a span says about its work.
@@ -173,6 +176,7 @@ func copySpan(ended sdktrace.ReadOnlySpan) (span Span, request string) {
 		Start: ended.StartTime(),
 		End:   ended.EndTime(),
 		Error: errorOf(ended.Status()),
+		Async: ended.SpanKind() == trace.SpanKindConsumer,
 	}
 	if parent := ended.Parent(); parent.SpanID().IsValid() {
 		span.Parent = parent.SpanID()

@@ -3,25 +3,29 @@
 // any recent request can be drawn without another service.
 //
 //	request ── span ends ──▶ Store (ring) ──▶ souk trace ID, GET /api/traces/{id}
+//	                    └──▶ queue ──▶ a collector, by OTLP, when there is one
 //	        ── log record ─▶ Out, one JSON object a line, with trace_id, span_id, request_id and room
 //	        ── metric ─────▶ Registry ──▶ GET /metrics
 //
-// A span costs something only when its trace was chosen at the front door: see Options.TracesPerSecond.
+// A shop of several processes has a Store in each. Whoever is asked for a trace asks the others (Options.Neighbours) for
+// their parts and draws one tree: see Whole and Merge.
+//
+// A span costs something only when its trace was chosen at the front door: see Sampler.
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/seed-21071466/souk/kit/clock"
@@ -34,29 +38,38 @@ const (
 	RoomKey      = "room"
 )
 
-// TracesPerSecondDefault is how many new traces a second are recorded when nobody asked for them by traceparent.
-const TracesPerSecondDefault = 50
+// What is recorded when nobody says otherwise.
+const (
+	TracesPerSecondDefault = 50 // of those that begin here
+	AskedPerSecondDefault  = 10 // of those that strangers asked for by a sampled trace header
+)
 
 // Options of New. The zero value logs at level info to standard output, keeps the default number of traces and shows
 // them to nobody.
 type Options struct {
-	Service string       // what the traces call this process; "souk" when empty
-	Out     io.Writer    // where log lines go; standard output when nil
-	Level   slog.Leveler // the lowest level that is logged; info when nil
-	Clock   clock.Clock  // tells the sampler the time; the system's when nil
+	Service  string       // what traces call the shop; "souk" when empty
+	Process  string       // what this process is in its shop, such as the rooms that it opened; "" when it is all of it
+	Instance string       // which one it is of those that are alike; host name and process id when empty
+	Out      io.Writer    // where log lines go; standard output when nil
+	Level    slog.Leveler // the lowest level that is logged; info when nil
+	Clock    clock.Clock  // tells the sampler the time; the system's when nil
 
 	// RequestID and Room say which request and which room a context belongs to; "" when none. They run for each log
 	// record, so they should only look something up.
 	RequestID func(context.Context) string
 	Room      func(context.Context) string
 
-	TracesPerSecond int // new traces recorded a second; TracesPerSecondDefault when 0, none when negative
-	Traces          int // traces kept; TracesMax when 0
-	TraceBytes      int // memory that they may take; TraceBytesMax when 0
+	Sampling   Sampling // what is recorded; a figure of 0 is its default (everything, as far as the rates allow), a negative one is none
+	Traces     int      // traces kept; TracesMax when 0
+	TraceBytes int      // memory that they may take; TraceBytesMax when 0
 
 	// MaySee decides who may read a trace by HTTP. Nobody may when it is nil.
 	MaySee func(*http.Request) bool
-	// Processors receive every recorded span too, for example a batcher that exports OTLP.
+	// Neighbours are the other processes of the shop at this moment, which are asked for their parts of a trace; nil: none.
+	Neighbours func() []Neighbour
+	// Exporter receives every recorded span too, in batches; see OTLP. Nil: none.
+	Exporter sdktrace.SpanExporter
+	// Processors receive every recorded span too, each as it ends.
 	Processors []sdktrace.SpanProcessor
 }
 
@@ -67,7 +80,10 @@ type Telemetry struct {
 	TracerProvider *sdktrace.TracerProvider
 	Traces         *Store
 
-	maySee func(*http.Request) bool
+	process, instance string
+	clock             clock.Clock
+	maySee            func(*http.Request) bool
+	neighbours        func() []Neighbour
 }
 
 // New makes the logger, the registry, the tracer and the store of a process. Close it at the end.
@@ -80,19 +96,27 @@ func New(o Options) *Telemetry {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	store.register(registry)
+	registry.MustRegister(buildInfo(o))
+	log := slog.New(newHandler(o))
+	if o.Exporter != nil {
+		o.Processors = append(slices.Clone(o.Processors), newBatcher(o.Exporter, log, o.Clock, registry))
+	}
 	return &Telemetry{
-		Log:            slog.New(newHandler(o)),
+		Log:            log,
 		Registry:       registry,
 		TracerProvider: newProvider(o, store),
 		Traces:         store,
+		process:        o.Process,
+		instance:       o.Instance,
+		clock:          o.Clock,
 		maySee:         o.MaySee,
+		neighbours:     o.Neighbours,
 	}
 }
 
 func (o Options) withDefaults() Options {
-	if o.Service == "" {
-		o.Service = "souk"
-	}
+	o.Service = cmp.Or(o.Service, "souk")
+	o.Instance = cmp.Or(o.Instance, thisProcess())
 	if o.Out == nil {
 		o.Out = os.Stdout
 	}
@@ -102,19 +126,22 @@ func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = clock.System{}
 	}
-	if o.TracesPerSecond == 0 {
-		o.TracesPerSecond = TracesPerSecondDefault
-	}
+	o.Sampling.Share = cmp.Or(o.Sampling.Share, 1)
+	o.Sampling.PerSecond = cmp.Or(o.Sampling.PerSecond, TracesPerSecondDefault)
+	o.Sampling.AskedPerSecond = cmp.Or(o.Sampling.AskedPerSecond, AskedPerSecondDefault)
 	if o.MaySee == nil {
 		o.MaySee = func(*http.Request) bool { return false }
+	}
+	if o.Neighbours == nil {
+		o.Neighbours = func() []Neighbour { return nil }
 	}
 	return o
 }
 
 func newProvider(o Options, store *Store) *sdktrace.TracerProvider {
 	options := []sdktrace.TracerProviderOption{
-		sdktrace.WithSampler(NewSampler(o.TracesPerSecond, o.Clock)),
-		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", o.Service))),
+		sdktrace.WithSampler(NewSampler(o.Sampling, o.Clock)),
+		sdktrace.WithResource(identity(o)),
 		sdktrace.WithSpanProcessor(store),
 	}
 	for _, p := range o.Processors {
@@ -128,8 +155,10 @@ func (t *Telemetry) Metrics() http.Handler {
 	return promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{Registry: t.Registry})
 }
 
-// Close ends the tracer; processors that export are flushed until ctx ends.
+// Close ends the tracer. What has not been exported yet is sent until ctx ends, FlushMax at most.
 func (t *Telemetry) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, FlushMax)
+	defer cancel()
 	if err := t.TracerProvider.Shutdown(ctx); err != nil {
 		return fmt.Errorf("close telemetry: %w", err)
 	}

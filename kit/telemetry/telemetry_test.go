@@ -120,7 +120,7 @@ func TestStoreStaysWithinItsBounds(t *testing.T) {
 		"by bytes":  {TraceBytes: 3 * 1500},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o.Out, o.TracesPerSecond, o.Clock = &bytes.Buffer{}, 1000, clock.NewFake(noon)
+			o.Out, o.Sampling.PerSecond, o.Clock = &bytes.Buffer{}, 1000, clock.NewFake(noon)
 			tel := telemetry.New(o)
 			for i := range 100 {
 				checkout(tel, fmt.Sprintf("req_%d", i))
@@ -145,7 +145,7 @@ func TestStoreStaysWithinItsBounds(t *testing.T) {
 }
 
 func TestStoreBearsConcurrentSpans(t *testing.T) {
-	tel := telemetry.New(telemetry.Options{Out: &bytes.Buffer{}, Traces: 10, TracesPerSecond: 1_000_000})
+	tel := telemetry.New(telemetry.Options{Out: &bytes.Buffer{}, Traces: 10, Sampling: telemetry.Sampling{PerSecond: 1_000_000}})
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -164,7 +164,7 @@ func TestStoreBearsConcurrentSpans(t *testing.T) {
 
 func TestSamplerChoosesAtTheFrontDoor(t *testing.T) {
 	now := clock.NewFake(noon)
-	tel := telemetry.New(telemetry.Options{Out: &bytes.Buffer{}, Clock: now, TracesPerSecond: 2})
+	tel := telemetry.New(telemetry.Options{Out: &bytes.Buffer{}, Clock: now, Sampling: telemetry.Sampling{PerSecond: 2}})
 	recorded := func(ctx context.Context) bool {
 		_, s := tel.TracerProvider.Tracer("souk").Start(ctx, "request")
 		defer s.End()
@@ -260,7 +260,7 @@ func TestMetricsTellOfTheProcess(t *testing.T) {
 }
 
 func BenchmarkSpanNotRecorded(b *testing.B) {
-	tel := telemetry.New(telemetry.Options{Out: &bytes.Buffer{}, TracesPerSecond: -1})
+	tel := telemetry.New(telemetry.Options{Out: &bytes.Buffer{}, Sampling: telemetry.Sampling{PerSecond: -1}})
 	tracer := tel.TracerProvider.Tracer("souk")
 	b.ReportAllocs()
 	for b.Loop() {

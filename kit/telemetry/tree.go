@@ -1,7 +1,7 @@
 package telemetry
 
 import (
-	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -11,15 +11,30 @@ import (
 
 // Tree is one request drawn from its first span downwards.
 type Tree struct {
-	TraceID string `json:"trace_id"`
-	Roots   []Node `json:"roots"`             // one, unless the caller's span or a lost one is missing here
-	Dropped int    `json:"dropped,omitempty"` // spans that were counted and not kept
+	TraceID string   `json:"trace_id"`
+	Roots   []Node   `json:"roots"`             // one, unless the caller's span or a lost one is missing here
+	Dropped int      `json:"dropped,omitempty"` // spans that were counted and not kept
+	Missing []Absent `json:"missing,omitempty"` // processes that did not answer: the tree is not whole
+	Clocks  []Clock  `json:"clocks,omitempty"`  // processes whose clocks disagree with the one that answers
+}
+
+// Absent is a process that was asked for its part of a trace and did not answer.
+type Absent struct {
+	Process string `json:"process"`
+	Why     string `json:"why"`
+}
+
+// Clock is how far a process's clock runs ahead, which has been taken off its times; negative when it is behind.
+type Clock struct {
+	Process string        `json:"process"`
+	Ahead   time.Duration `json:"ahead_ns"`
 }
 
 // Node is one span and what it called, in order of start.
 type Node struct {
-	Name       string            `json:"name"` // as a person reads it: "Orders DB"
-	Span       string            `json:"span"` // as it was recorded: "orders db"
+	Name       string            `json:"name"`              // as a person reads it: "Orders DB"
+	Span       string            `json:"span"`              // as it was recorded: "orders db"
+	Process    string            `json:"process,omitempty"` // where it ran; "" when the shop is one process
 	Start      time.Time         `json:"start"`
 	Own        time.Duration     `json:"own_ns"`   // the time in which no child worked
 	Total      time.Duration     `json:"total_ns"` // from its start to its end
@@ -38,49 +53,45 @@ func (s *Store) Tree(id string) (Tree, bool) {
 	return Tree{TraceID: found.String(), Roots: grow(spans), Dropped: dropped}, true
 }
 
-// grow hangs each span under its parent; one whose parent is not here becomes a root.
+// grow makes a tree of spans, or several where causes are missing.
 func grow(spans []Span) []Node {
-	slices.SortStableFunc(spans, func(a, b Span) int { return a.Start.Compare(b.Start) })
-	here := make(map[[8]byte]bool, len(spans))
-	for _, s := range spans {
-		here[s.ID] = true
+	f := gathered(spans)
+	for _, root := range f.roots {
+		f.straighten(root, 0)
 	}
-	children := make(map[[8]byte][]Span, len(spans))
-	var roots []Span
-	for _, s := range spans {
-		if here[s.Parent] && s.Parent != s.ID {
-			children[s.Parent] = append(children[s.Parent], s)
-		} else {
-			roots = append(roots, s)
-		}
-	}
-	return nodes(roots, children)
+	return f.nodes(f.roots)
 }
 
-func nodes(spans []Span, children map[[8]byte][]Span) []Node {
+func (f *family) nodes(spans []*Span) []Node {
+	inOrderOfStart(spans)
 	var out []Node
 	for _, s := range spans {
-		below := children[s.ID]
+		below := f.children[s.ID]
+		children := f.nodes(below)
 		out = append(out, Node{
-			Name:       nameOf(s),
+			Name:       nameOf(*s),
 			Span:       s.Name,
+			Process:    s.process,
 			Start:      s.Start,
-			Own:        own(s, below),
+			Own:        own(*s, below),
 			Total:      s.End.Sub(s.Start),
 			Error:      s.Error,
-			Attributes: attributes(s),
-			Children:   nodes(below, children),
+			Attributes: attributes(*s),
+			Children:   children,
 		})
 	}
 	return out
 }
 
 // own is the time of a span in which none of its children worked. Children that overlap count once, and one that
-// outlives its parent counts only until the parent's end.
-func own(s Span, children []Span) time.Duration {
+// outlives its parent counts only until the parent's end. For what heard an event nobody waited.
+func own(s Span, children []*Span) time.Duration {
 	covered := time.Duration(0)
 	from := s.Start
 	for _, c := range children { // in order of start
+		if c.Async {
+			continue
+		}
 		if c.Start.After(from) {
 			from = c.Start
 		}
@@ -107,24 +118,35 @@ func attributes(s Span) map[string]string {
 	return m
 }
 
-// String draws the tree as text, each line with its own time and, where others worked for it, the time in all:
+// String draws the tree as text, each line with its own time and, where others worked for it, the time in all. A line
+// that ran in another process than the one above it says in which:
 //
-//	API Gateway 2ms of 84ms
-//	└ Orders 45ms of 82ms
-//	  ├ Inventory 12ms
+//	API Gateway 2ms of 84ms @gateway
+//	└ Orders 45ms of 82ms @orders
+//	  ├ Inventory 12ms @inventory
 //	  └ Orders DB 25ms
 func (t Tree) String() string {
 	var b strings.Builder
 	for _, root := range t.Roots {
-		root.write(&b, "", "")
+		root.write(&b, "", "", "")
 	}
 	if t.Dropped > 0 {
 		b.WriteString("(the trace was longer than is kept)\n")
 	}
+	for _, m := range t.Missing {
+		fmt.Fprintf(&b, "(%s did not answer, its part is missing: %s)\n", m.Process, m.Why)
+	}
+	for _, c := range t.Clocks {
+		which := "ahead"
+		if c.Ahead < 0 {
+			which = "behind"
+		}
+		fmt.Fprintf(&b, "(the clock of %s is %s %s: its times are put right)\n", c.Process, short(c.Ahead.Abs()), which)
+	}
 	return b.String()
 }
 
-func (n Node) write(b *strings.Builder, first, rest string) {
+func (n Node) write(b *strings.Builder, first, rest, above string) {
 	b.WriteString(first)
 	b.WriteString(n.Name)
 	b.WriteByte(' ')
@@ -133,6 +155,10 @@ func (n Node) write(b *strings.Builder, first, rest string) {
 		b.WriteString(" of ")
 		b.WriteString(short(n.Total))
 	}
+	if n.Process != above {
+		b.WriteString(" @")
+		b.WriteString(n.Process)
+	}
 	if n.Error != "" {
 		b.WriteString(" ✗ ")
 		b.WriteString(n.Error)
@@ -140,9 +166,9 @@ func (n Node) write(b *strings.Builder, first, rest string) {
 	b.WriteByte('\n')
 	for i, child := range n.Children {
 		if i < len(n.Children)-1 {
-			child.write(b, rest+"├ ", rest+"│ ")
+			child.write(b, rest+"├ ", rest+"│ ", n.Process)
 		} else {
-			child.write(b, rest+"└ ", rest+"  ")
+			child.write(b, rest+"└ ", rest+"  ", n.Process)
 		}
 	}
 }
@@ -162,9 +188,6 @@ func short(d time.Duration) string {
 		return d.Round(time.Microsecond).String()
 	}
 }
-
-// JSON writes the tree for tools; durations are whole nanoseconds.
-func (t Tree) JSON() ([]byte, error) { return json.MarshalIndent(t, "", "  ") }
 
 // nameOf is what a span is called in the tree. A call is called after the room that served it, or else after the service
 // in its name, "library.v1.Shelves/Put".

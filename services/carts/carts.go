@@ -16,6 +16,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +27,8 @@ import (
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/carts/app"
+	"github.com/seed-21071466/souk/services/carts/storeredis"
+	"github.com/seed-21071466/souk/services/carts/storesql"
 	"github.com/seed-21071466/souk/services/carts/wire"
 )
 
@@ -41,14 +46,20 @@ const sweepEvery = 10 * time.Minute
 // Room is the door.
 func Room(c Config) room.Room {
 	return room.Room{
-		Name:  "carts",
-		Needs: []string{"catalog", "pricing", "inventory", "shipping", "users"},
-		Open:  func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) },
+		Name:    "carts",
+		Schemas: schemas(),
+		Needs:   []string{"catalog", "pricing", "inventory", "shipping", "users"},
+		Open:    func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) },
 	}
 }
 
+// schemas are the tables of the room's store.
+func schemas() []sqlstore.Schema {
+	return []sqlstore.Schema{storesql.Schema(), bus.Schema()}
+}
+
 type carts struct {
-	store *sqlstore.Store
+	store app.Store
 	app   *app.App
 	clock clock.Clock
 	log   *slog.Logger
@@ -58,14 +69,14 @@ type carts struct {
 }
 
 func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
-	store, err := env.OpenStore(ctx, app.Schema(), bus.Schema())
+	store, err := openStore(ctx, env)
 	if err != nil {
 		return nil, err
 	}
 	r := &carts{store: store, clock: env.Clock, log: env.Log}
 	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
 	r.app = app.New(app.Deps{
-		Store: store, Clock: env.Clock, IDs: env.IDs, Shop: env.Shop, TTL: c.TTL,
+		Store: store, Clock: env.Clock, IDs: env.IDs, TTL: c.TTL,
 		Catalog: wire.NewCatalog(env.Dial("catalog")), Pricing: wire.NewPricing(env.Dial("pricing")),
 		Stock: wire.NewStock(env.Dial("inventory")), Shipping: wire.NewShipping(env.Dial("shipping")),
 		People: wire.NewPeople(env.Dial("users")),
@@ -77,14 +88,49 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 	return r, nil
 }
 
+// openers open the store of carts by the scheme of its URL.
+var openers = map[string]func(ctx context.Context, env *room.Env) (app.Store, error){
+	"":           openSQL,
+	"file":       openSQL,
+	"postgres":   openSQL,
+	"postgresql": openSQL,
+	"redis":      openRedis,
+	"rediss":     openRedis,
+}
+
+// openStore chooses the technology; the rest of the room does not know which it is.
+func openStore(ctx context.Context, env *room.Env) (app.Store, error) {
+	scheme, _, _ := strings.Cut(env.StoreURL, ":")
+	open, known := openers[scheme]
+	if !known {
+		return nil, fmt.Errorf("open the store of carts: there is none for URLs of %q; expected one of %q",
+			scheme, slices.Sorted(maps.Keys(openers)))
+	}
+	return open(ctx, env)
+}
+
+// openSQL opens the rows of carts, wherever the shop keeps them.
+func openSQL(ctx context.Context, env *room.Env) (app.Store, error) {
+	db, err := env.OpenStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return storesql.New(db, storesql.Options{Shop: env.Shop, Clock: env.Clock}), nil
+}
+
+func openRedis(ctx context.Context, env *room.Env) (app.Store, error) {
+	return storeredis.Open(ctx, env.StoreURL, storeredis.Options{
+		Shop: env.Shop, Clock: env.Clock, Log: env.Log, Registerer: env.Registerer,
+	})
+}
+
 func (r *carts) connect(ctx context.Context, env *room.Env) error {
 	server := &wire.Server{App: r.app, Tokens: env.Tokens, Bus: env.Bus}
 	if err := server.Serve(ctx, env.RPC, env.REST, env.Edge(env.Name)); err != nil {
 		return fmt.Errorf("serve carts: %w", err)
 	}
-	return env.Bus.Subscribe(bus.Consumer{
-		Name: wire.FollowsOrders, Source: "orders", From: bus.FromStart, Store: r.store, Handle: wire.Heard(r.app), Gather: gather,
-	})
+	consumer := bus.Consumer{Name: wire.FollowsOrders, Source: "orders", From: bus.FromStart, Gather: gather}
+	return env.Bus.Subscribe(r.store.Follow(consumer, wire.Heard()))
 }
 
 // Start begins the sweep of ended carts.
@@ -102,7 +148,7 @@ func (r *carts) sweep() {
 			return
 		case <-timer.C():
 		}
-		if n, err := r.app.Sweep(r.life); err != nil && r.life.Err() == nil {
+		if n, err := r.store.Sweep(r.life); err != nil && r.life.Err() == nil {
 			r.log.Error("cannot remove ended carts", "error", err)
 		} else if n > 0 {
 			r.log.Debug("removed ended carts", "carts", n)
@@ -110,6 +156,9 @@ func (r *carts) sweep() {
 		timer.Reset(sweepEvery)
 	}
 }
+
+// Ready says whether carts can be read and changed.
+func (r *carts) Ready(ctx context.Context) error { return r.store.Ready(ctx) }
 
 // Close ends the sweep and closes the store.
 func (r *carts) Close(context.Context) error {

@@ -37,14 +37,19 @@ type Config struct{}
 
 // Room is the catalog.
 func Room(Config) room.Room {
-	return room.Room{Name: Name, Open: open}
+	return room.Room{Name: Name, Schemas: schemas(), Open: open}
+}
+
+// schemas are the tables of the room's store.
+func schemas() []sqlstore.Schema {
+	return []sqlstore.Schema{schema.Schema(), eventlog.Schema(), bus.Schema()}
 }
 
 // opened is the room while it is open.
 type opened struct{ store *sqlstore.Store }
 
 func open(ctx context.Context, env *room.Env) (room.Opened, error) {
-	store, err := env.OpenStore(ctx, schema.Schema(), eventlog.Schema(), bus.Schema())
+	store, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open the catalog: %w", err)
 	}

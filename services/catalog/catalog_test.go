@@ -23,6 +23,7 @@ import (
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/catalog"
 )
 
@@ -37,7 +38,7 @@ type told struct {
 
 func (o *told) room() room.Room {
 	return room.Room{Name: o.name, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) {
-		store, err := sqlstore.Open(ctx, filepath.Join(env.Dir, o.name+".db"), sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
+		store, err := sqlstoretest.Open(ctx, filepath.Join(env.Dir, o.name+".db"), sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
 		if err != nil {
 			return nil, err
 		}
@@ -82,7 +83,7 @@ func open(t *testing.T, dir string) *shop {
 	t.Helper()
 	s := &shop{t: t, mux: rest.New(rest.Options{}), pricing: &told{name: "pricing"}, inventory: &told{name: "inventory"}}
 	s.bus = bus.New(bus.Options{})
-	shared := room.Shared{Shop: "main", Dir: dir, REST: s.mux, Bus: s.bus, Log: slog.New(slog.DiscardHandler)}
+	shared := room.Shared{Shop: "main", Dir: dir, Stores: sqlstoretest.Stores(dir), REST: s.mux, Bus: s.bus, Log: slog.New(slog.DiscardHandler)}
 	house, err := room.Open(t.Context(), shared, s.pricing.room(), s.inventory.room(), catalog.Room(catalog.Config{}))
 	must(t, err)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -60,7 +60,12 @@ const Name = "inventory"
 type Config struct{}
 
 // Room is the door.
-func Room(Config) room.Room { return room.Room{Name: Name, Open: open} }
+func Room(Config) room.Room { return room.Room{Name: Name, Schemas: schemas(), Open: open} }
+
+// schemas are the tables of the room's store.
+func schemas() []sqlstore.Schema {
+	return []sqlstore.Schema{app.Schema(), eventlog.Schema(), bus.Schema(), idem.Schema()}
+}
 
 // opened is the room while it is open.
 type opened struct {
@@ -71,7 +76,7 @@ type opened struct {
 }
 
 func open(ctx context.Context, env *room.Env) (room.Opened, error) {
-	store, err := env.OpenStore(ctx, app.Schema(), eventlog.Schema(), bus.Schema(), idem.Schema())
+	store, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}

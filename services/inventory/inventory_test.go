@@ -28,6 +28,7 @@ import (
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/inventory"
 	"github.com/seed-21071466/souk/services/inventory/wire"
 )
@@ -44,7 +45,7 @@ type teller struct {
 func (o *teller) room() room.Room {
 	return room.Room{Name: o.name, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) {
 		var err error
-		o.store, err = sqlstore.Open(ctx, filepath.Join(env.Dir, o.name+".db"), sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
+		o.store, err = sqlstoretest.Open(ctx, filepath.Join(env.Dir, o.name+".db"), sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +92,9 @@ func (h *house) open() {
 	log := slog.New(slog.DiscardHandler)
 	h.rpc, h.bus = rpc.NewServer(rpc.Options{Log: log}), bus.New(bus.Options{})
 	h.orders, h.shipping = &teller{name: "orders"}, &teller{name: "shipping"}
-	rooms, err := room.Open(context.Background(), room.Shared{Shop: "shop", Dir: h.dir, RPC: h.rpc, Bus: h.bus, Log: log},
+	rooms, err := room.Open(context.Background(), room.Shared{
+		Shop: "shop", Dir: h.dir, Stores: sqlstoretest.Stores(h.dir), RPC: h.rpc, Bus: h.bus, Log: log,
+	},
 		h.orders.room(), h.shipping.room(), inventory.Room(inventory.Config{}))
 	must(h.t, err)
 	var work sync.WaitGroup
@@ -280,7 +283,8 @@ func TestAvailabilityIsTold(t *testing.T) {
 	client, ctx := h.staff()
 	_, err = client.PutPolicy(ctx, &inventoryv1.PutPolicyRequest{Sku: "B", Policy: &inventoryv1.Policy{Backorder: true, BackorderLimit: 4}})
 	must(t, err)
-	answer, err := h.inner().Availability(context.Background(), &inventoryv1.AvailabilityRequest{Skus: []string{"B", "A", "none"}})
+	carts := inventoryv1.NewInventoryClient(h.rpc.Dial("carts", "inventory"))
+	answer, err := carts.Availability(context.Background(), &inventoryv1.AvailabilityRequest{Skus: []string{"B", "A", "none"}})
 	must(t, err)
 	want := []*inventoryv1.Available{{Sku: "B", Backorder: true, BackorderLeft: 4}, {Sku: "A", Available: 3}, {Sku: "none"}}
 	for i := range want {

@@ -34,6 +34,7 @@ import (
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/notifications"
 	"github.com/seed-21071466/souk/services/notifications/wire"
 )
@@ -54,7 +55,7 @@ type talker struct {
 func (k *talker) room() room.Room {
 	return room.Room{Name: k.name, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) {
 		var err error
-		k.store, err = sqlstore.Open(ctx, filepath.Join(env.Dir, k.name+".db"), sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
+		k.store, err = sqlstoretest.Open(ctx, filepath.Join(env.Dir, k.name+".db"), sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +184,7 @@ func (h *house) open() {
 	h.rpc, h.bus, h.rest = rpc.NewServer(rpc.Options{Log: log}), bus.New(bus.Options{Log: log}), rest.New(rest.Options{Log: log})
 	h.orders, h.shipping, h.metrics = &talker{name: "orders", fair: h.fair}, &talker{name: "shipping", fair: h.fair}, prometheus.NewRegistry()
 	rooms, err := room.Open(context.Background(), room.Shared{
-		Shop: "shop", Dir: h.dir, Clock: h.clock, RPC: h.rpc, REST: h.rest, Bus: h.bus, Log: log, Registerer: h.metrics,
+		Shop: "shop", Dir: h.dir, Stores: sqlstoretest.Stores(h.dir), Clock: h.clock, RPC: h.rpc, REST: h.rest, Bus: h.bus, Log: log, Registerer: h.metrics,
 	}, h.orders.room(), h.shipping.room(), h.users.room(), notifications.Room(h.config))
 	must(h.t, err)
 	var work sync.WaitGroup
@@ -345,6 +346,7 @@ func (h *house) photograph() (dir string) {
 	if err := os.CopyFS(dir, only{os.DirFS(h.dir)}); err != nil {
 		h.t.Error(err)
 	}
+	must(h.t, sqlstoretest.Copy(context.Background(), h.dir, dir))
 	return dir
 }
 

@@ -52,13 +52,18 @@ type Config struct {
 
 // Room is the door.
 func Room(c Config) room.Room {
-	return room.Room{Name: Name, Needs: []string{"users"}, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) {
+	return room.Room{Name: Name, Schemas: schemas(), Needs: []string{"users"}, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) {
 		opened, err := open(ctx, env, c)
 		if err != nil {
 			return nil, fmt.Errorf("open notifications: %w", err)
 		}
 		return opened, nil
 	}}
+}
+
+// schemas are the tables of the room's store.
+func schemas() []sqlstore.Schema {
+	return []sqlstore.Schema{app.Schema(), bus.Schema()}
 }
 
 // opened is the room while it is open.
@@ -75,7 +80,7 @@ func open(ctx context.Context, env *room.Env, c Config) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := env.OpenStore(ctx, app.Schema(), bus.Schema())
+	store, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}

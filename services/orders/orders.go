@@ -52,10 +52,16 @@ const gather = 20 * time.Millisecond
 // Room is the door.
 func Room(c Config) room.Room {
 	return room.Room{
-		Name:  "orders",
-		Needs: []string{"carts", "catalog", "inventory", "payments", "pricing", "shipping", "users"},
-		Open:  func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) },
+		Name:    "orders",
+		Schemas: schemas(),
+		Needs:   []string{"carts", "catalog", "inventory", "payments", "pricing", "shipping", "users"},
+		Open:    func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) },
 	}
+}
+
+// schemas are the tables of the room's store.
+func schemas() []sqlstore.Schema {
+	return append(app.Schemas(), bus.Schema(), projection.Schema())
 }
 
 type orders struct {
@@ -69,7 +75,7 @@ type orders struct {
 }
 
 func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
-	store, err := env.OpenStore(ctx, append(app.Schemas(), bus.Schema(), projection.Schema())...)
+	store, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/orders"
 )
 
@@ -205,18 +206,19 @@ func open(t *testing.T) *front {
 	quiet := slog.New(slog.DiscardHandler)
 	f := &front{T: t, mux: rest.New(rest.Options{Log: quiet})}
 	var err error
-	f.pay, err = sqlstore.Open(context.Background(), t.TempDir()+"/payments.db", sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
+	f.pay, err = sqlstoretest.Open(context.Background(), t.TempDir()+"/payments.db", sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
 	f.must(err)
 	f.said, err = eventlog.New(f.pay)
 	f.must(err)
-	f.ship, err = sqlstore.Open(context.Background(), t.TempDir()+"/shipping.db", sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
+	f.ship, err = sqlstoretest.Open(context.Background(), t.TempDir()+"/shipping.db", sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
 	f.must(err)
 	f.sent, err = eventlog.New(f.ship)
 	f.must(err)
 	tokens, err := auth.OpenSigner(t.TempDir())
 	f.must(err)
 	lines := bus.New(bus.Options{Log: quiet})
-	shared := room.Shared{Shop: "shop", Dir: t.TempDir(), Log: quiet, REST: f.mux, Bus: lines, Tokens: tokens}
+	dir := t.TempDir()
+	shared := room.Shared{Shop: "shop", Dir: dir, Stores: sqlstoretest.Stores(dir), Log: quiet, REST: f.mux, Bus: lines, Tokens: tokens}
 	house, err := room.Open(context.Background(), shared, append(neighbours(f.said, f.sent), orders.Room(orders.Config{CheckoutWait: 300 * time.Millisecond}))...)
 	f.must(err)
 	running, stop := context.WithCancel(context.Background())

@@ -70,13 +70,18 @@ type Config struct {
 
 // Room is the room of payments.
 func Room(c Config) room.Room {
-	return room.Room{Name: Name, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) {
+	return room.Room{Name: Name, Schemas: schemas(), Routes: []string{wire.WebhookPattern}, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) {
 		opened, err := open(ctx, env, c)
 		if err != nil {
 			return nil, fmt.Errorf("open payments: %w", err)
 		}
 		return opened, nil
 	}}
+}
+
+// schemas are the tables of the room's store.
+func schemas() []sqlstore.Schema {
+	return []sqlstore.Schema{app.Schema(), eventlog.Schema(), idem.Schema()}
 }
 
 // opened is the room while it is open.
@@ -95,7 +100,7 @@ func open(ctx context.Context, env *room.Env, c Config) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := env.OpenStore(ctx, app.Schema(), eventlog.Schema(), idem.Schema())
+	store, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, errors.Join(err, outside.Close())
 	}

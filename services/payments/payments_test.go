@@ -28,6 +28,7 @@ import (
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/payments"
 )
 
@@ -52,7 +53,9 @@ func open(t *testing.T, dir string) *shop {
 	server.Listener.Close()
 	server.Listener = listener
 	h := &shop{url: "http://" + listener.Addr().String(), told: make(chan bus.Event, 100)}
-	house, err := room.Open(ctx, room.Shared{Shop: "shop", Dir: dir, Log: quiet, RPC: calls, REST: mux, Bus: lines},
+	house, err := room.Open(ctx, room.Shared{
+		Shop: "shop", Dir: dir, Stores: sqlstoretest.Stores(dir), Log: quiet, RPC: calls, REST: mux, Bus: lines,
+	},
 		payments.Room(payments.Config{SandboxWebhooks: h.url + "/api/payments/webhooks/sandbox"}))
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +91,7 @@ func asStaff(next http.Handler) http.Handler {
 
 // subscribe listens to what payments says, as orders does.
 func (h *shop) subscribe(t *testing.T, lines *bus.Bus) {
-	store, err := sqlstore.Open(ctx, filepath.Join(t.TempDir(), "orders.db"), sqlstore.Options{Schemas: []sqlstore.Schema{bus.Schema()}})
+	store, err := sqlstoretest.Open(ctx, filepath.Join(t.TempDir(), "orders.db"), sqlstore.Options{Schemas: []sqlstore.Schema{bus.Schema()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,12 @@ type Config struct {
 
 // Room is the door.
 func Room(c Config) room.Room {
-	return room.Room{Name: Name, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) }}
+	return room.Room{Name: Name, Schemas: schemas(), Open: func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) }}
+}
+
+// schemas are the tables of the room's store.
+func schemas() []sqlstore.Schema {
+	return []sqlstore.Schema{app.Schema(), eventlog.Schema()}
 }
 
 // defaults are the web channel and, in Britain, the three rates of VAT; the
@@ -72,7 +77,7 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 	if err := defaults.Channel.Check(); err != nil {
 		return nil, fmt.Errorf("read how a fresh shop sells: %w", err)
 	}
-	store, err := env.OpenStore(ctx, app.Schema(), eventlog.Schema())
+	store, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/pricing"
 )
 
@@ -50,7 +51,7 @@ func (s *shop) start() {
 	s.t.Helper()
 	s.mux, s.rpc, s.bus = rest.New(rest.Options{}), rpc.NewServer(rpc.Options{}), bus.New(bus.Options{})
 	house, err := room.Open(context.Background(), room.Shared{
-		Shop: "main", Dir: s.dir, Clock: s.clock, REST: s.mux, RPC: s.rpc, Bus: s.bus, Log: slog.New(slog.DiscardHandler),
+		Shop: "main", Dir: s.dir, Stores: sqlstoretest.Stores(s.dir), Clock: s.clock, REST: s.mux, RPC: s.rpc, Bus: s.bus, Log: slog.New(slog.DiscardHandler),
 	}, pricing.Room(pricing.Config{}))
 	s.must(err)
 	s.house = house
@@ -270,7 +271,7 @@ func TestSettingsAreKeptAndRefusedByField(t *testing.T) {
 
 // hears subscribes somebody to pricing and gives what it heard.
 func (s *shop) hears() func() []string {
-	store, err := sqlstore.Open(context.Background(), filepath.Join(s.dir, "listener.db"), sqlstore.Options{Schemas: []sqlstore.Schema{bus.Schema()}})
+	store, err := sqlstoretest.Open(context.Background(), filepath.Join(s.dir, "listener.db"), sqlstore.Options{Schemas: []sqlstore.Schema{bus.Schema()}})
 	s.must(err)
 	s.t.Cleanup(func() { s.must(store.Close()) })
 	var mu sync.Mutex
@@ -322,7 +323,7 @@ func TestAPlantedPriceInAnotherCurrencyIsFound(t *testing.T) {
 	s.staff("POST", "/api/prices:batch", `{"prices":[`+price("A", "1.00", "")+`]}`)
 	s.holds(s.staff("GET", "/api/audit/pricing", ""), `"findings":[]`, `"checked":4`, `"head":"2"`)
 	s.close()
-	store, err := sqlstore.Open(context.Background(), filepath.Join(s.dir, "pricing.db"), sqlstore.Options{})
+	store, err := sqlstoretest.Open(context.Background(), filepath.Join(s.dir, "pricing.db"), sqlstore.Options{})
 	s.must(err)
 	s.must(store.Update(context.Background(), func(tx sqlstore.Tx) error {
 		_, err := tx.Exec(`UPDATE prices SET currency = 'EUR'`)

@@ -24,6 +24,7 @@ import (
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/shipping"
 	"github.com/seed-21071466/souk/services/shipping/wire"
 )
@@ -40,7 +41,7 @@ type orders struct {
 func (o *orders) room() room.Room {
 	return room.Room{Name: "orders", Open: func(ctx context.Context, env *room.Env) (room.Opened, error) {
 		var err error
-		o.store, err = sqlstore.Open(ctx, filepath.Join(env.Dir, "orders.db"), sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
+		o.store, err = sqlstoretest.Open(ctx, filepath.Join(env.Dir, "orders.db"), sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +101,9 @@ func (h *house) open() {
 	h.t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	h.rpc, h.bus, h.orders = rpc.NewServer(rpc.Options{Log: log}), bus.New(bus.Options{}), &orders{faultless: h.faultless}
-	rooms, err := room.Open(context.Background(), room.Shared{Shop: "shop", Dir: h.dir, RPC: h.rpc, Bus: h.bus, Log: log},
+	rooms, err := room.Open(context.Background(), room.Shared{
+		Shop: "shop", Dir: h.dir, Stores: sqlstoretest.Stores(h.dir), RPC: h.rpc, Bus: h.bus, Log: log,
+	},
 		h.orders.room(), shipping.Room(h.config))
 	must(h.t, err)
 	var work sync.WaitGroup
@@ -182,7 +185,7 @@ func (h *house) settle() {
 func (h *house) said(order string) (dispatched []*shippingv1.ShipmentDispatched, tracked []*shippingv1.ParcelTracked) {
 	h.t.Helper()
 	ctx := context.Background()
-	store, err := sqlstore.Open(ctx, filepath.Join(h.dir, "shipping.db"), sqlstore.Options{})
+	store, err := sqlstoretest.Open(ctx, filepath.Join(h.dir, "shipping.db"), sqlstore.Options{})
 	must(h.t, err)
 	defer store.Close()
 	log, err := eventlog.New(store)

@@ -48,7 +48,12 @@ type Config struct {
 
 // Room is the door.
 func Room(c Config) room.Room {
-	return room.Room{Name: Name, Open: func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) }}
+	return room.Room{Name: Name, Schemas: schemas(), Open: func(ctx context.Context, env *room.Env) (room.Opened, error) { return open(ctx, env, c) }}
+}
+
+// schemas are the tables of the room's store.
+func schemas() []sqlstore.Schema {
+	return []sqlstore.Schema{app.Schema(), eventlog.Schema(), bus.Schema(), idem.Schema()}
 }
 
 // opened is the room while it is open.
@@ -59,7 +64,7 @@ type opened struct {
 }
 
 func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
-	store, err := env.OpenStore(ctx, app.Schema(), eventlog.Schema(), bus.Schema(), idem.Schema())
+	store, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}

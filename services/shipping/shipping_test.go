@@ -16,6 +16,7 @@ import (
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/shipping"
 )
 
@@ -351,7 +352,7 @@ func TestFindingsNameAPlantedViolation(t *testing.T) {
 func (h *house) corrupt(sql string) {
 	h.t.Helper()
 	ctx := context.Background()
-	store, err := sqlstore.Open(ctx, filepath.Join(h.dir, "shipping.db"), sqlstore.Options{Name: "corrupt"})
+	store, err := sqlstoretest.Open(ctx, filepath.Join(h.dir, "shipping.db"), sqlstore.Options{Name: "corrupt"})
 	must(h.t, err)
 	var changed int64
 	must(h.t, store.Update(ctx, func(tx sqlstore.Tx) error { changed, err = tx.Exec(sql); return err }))

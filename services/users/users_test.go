@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/users"
 )
 
@@ -47,15 +49,29 @@ func (h *house) open() {
 	log := slog.New(slog.NewTextHandler(h.log, nil))
 	h.rpc = rpc.NewServer(rpc.Options{Log: log})
 	var err error
-	h.house, err = room.Open(context.Background(), room.Shared{Shop: "shop", Dir: h.dir, RPC: h.rpc, Log: log}, users.Room(users.Config{}))
+	h.house, err = room.Open(context.Background(), room.Shared{
+		Shop: "shop", Dir: h.dir, Stores: sqlstoretest.Stores(h.dir), RPC: h.rpc, Log: log,
+	}, users.Room(users.Config{}))
 	must(h.t, err)
 }
 
 func (h *house) close() { must(h.t, h.house.Close(context.Background())) }
 
-// inner asks as another room does.
+// inner asks as the rooms do that may: carts writes, orders reads.
 func (h *house) inner() usersv1.UsersClient {
-	return usersv1.NewUsersClient(h.rpc.Dial("carts", "users"))
+	return rooms{
+		UsersClient: usersv1.NewUsersClient(h.rpc.Dial("orders", "users")),
+		carts:       usersv1.NewUsersClient(h.rpc.Dial("carts", "users")),
+	}
+}
+
+type rooms struct {
+	usersv1.UsersClient
+	carts usersv1.UsersClient
+}
+
+func (r rooms) PutContact(ctx context.Context, in *usersv1.PutContactRequest, o ...grpc.CallOption) (*usersv1.Contact, error) {
+	return r.carts.PutContact(ctx, in, o...)
 }
 
 // edge asks as the front door does, for a principal.
@@ -301,7 +317,7 @@ func TestFindingsNameAPlantedViolation(t *testing.T) {
 func (h *house) corrupt(sql string) {
 	h.t.Helper()
 	ctx := context.Background()
-	store, err := sqlstore.Open(ctx, filepath.Join(h.dir, "users.db"), sqlstore.Options{Name: "corrupt"})
+	store, err := sqlstoretest.Open(ctx, filepath.Join(h.dir, "users.db"), sqlstore.Options{Name: "corrupt"})
 	must(h.t, err)
 	must(h.t, store.Update(ctx, func(tx sqlstore.Tx) error { _, err := tx.Exec(sql); return err }))
 	must(h.t, store.Close())

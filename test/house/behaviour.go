@@ -12,12 +12,13 @@ import (
 // timekeepers may look at the machine's clock, each for the reason given.
 var timekeepers = map[string]string{
 	"kit/clock":     "it is the port",
-	"kit/engine":    "it waits for servers of its own to answer",
+	"kit/engine":    "it waits for other programs to start and to end",
 	"kit/rpc":       "it measures calls and drains by the deadlines of contexts, which are the machine's",
 	"kit/sqlstore":  "it measures commits and the wait for them",
 	"kit/telemetry": "it measures",
 	"gateway":       "it measures requests",
 	"cmd":           "it is where the machine's clock is handed out",
+	"deploy":        "it starts programs and waits for them",
 	"tools":         "no part of the program",
 }
 
@@ -157,6 +158,7 @@ var boundedLabels = map[string]string{
 	"saga": "the program", "step": "the program", "state": "the program", "outcome": "the program", "result": "the program", "kind": "the program",
 	"consumer": "the program", "source": "the rooms", "reason": "the program", "provider": "the configuration", "projection": "the program",
 	"op": "the program", "store": "the rooms", "component": "the program",
+	"version": "the build", "revision": "the build", "go": "the build", "process": "the placement", "service_instance": "the process, which has one",
 }
 
 // Labels keeps metrics bounded: a label with an id or a path in it makes a series for each and fills the memory.

@@ -47,7 +47,7 @@ var pure = []string{
 }
 
 // backends are clients that only their driver may import.
-var backends = map[string]string{"modernc.org/sqlite": "kit/sqlstore"}
+var backends = map[string]string{"modernc.org/sqlite": "kit/sqlstore", "github.com/jackc/pgx": "kit/sqlstore/pgstore"}
 
 // seeing is what every room may use to be observed.
 var seeing = []string{"go.opentelemetry.io/otel", "github.com/prometheus/client_golang/prometheus", "golang.org/x/sync"}
@@ -76,6 +76,7 @@ var table = map[string]row{
 	"kit":      {house: []string{"kit", "gen/kit"}, foreign: []string{"*"}},
 	"gateway":  {house: []string{"kit", "gateway", "gen/kit"}, foreign: []string{"*"}},
 	"web":      {house: []string{"web", "gen"}, foreign: []string{"*"}},
+	"deploy":   {house: []string{"deploy", "kit"}, foreign: []string{"*"}},
 	"cmd":      {house: []string{"cmd", "kit", "gateway", "web", "sample"}, own: []string{"door"}, foreign: []string{"*"}},
 }
 

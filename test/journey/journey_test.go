@@ -16,9 +16,13 @@ var placements = []struct {
 	open  func(t *testing.T) *shop.Shop
 	retry bool // idempotent calls are made twice at once; events come twice, late and out of order
 }{
-	{"one", func(t *testing.T) *shop.Shop { return shop.Start(t, shop.Options{}) }, false},
+	{"one", func(t *testing.T) *shop.Shop { return shop.Start(t, shop.Options{Placement: shop.One}) }, false},
 	{"one+retry", func(t *testing.T) *shop.Shop {
-		return shop.Start(t, shop.Options{Env: []string{"SOUK_FAULTS_BUS_SEED=7"}})
+		return shop.Start(t, shop.Options{Placement: shop.One, Env: []string{"SOUK_FAULTS_BUS_SEED=7"}})
+	}, true},
+	{"split", func(t *testing.T) *shop.Shop { return shop.Start(t, shop.Options{Placement: shop.Split}) }, false},
+	{"split+retry", func(t *testing.T) *shop.Shop {
+		return shop.Start(t, shop.Options{Placement: shop.Split, Env: []string{"SOUK_FAULTS_BUS_SEED=7"}})
 	}, true},
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/seed-21071466/souk/gateway"
 	"github.com/seed-21071466/souk/kit/config"
 	"github.com/seed-21071466/souk/kit/room"
+	"github.com/seed-21071466/souk/kit/telemetry"
 	"github.com/seed-21071466/souk/services/carts"
 	"github.com/seed-21071466/souk/services/catalog"
 	"github.com/seed-21071466/souk/services/inventory"
@@ -15,9 +16,10 @@ import (
 	"github.com/seed-21071466/souk/services/users"
 )
 
-// Settings are the settings of every room and of the front door.
+// Settings are the settings of every room, of the front door and of how all are observed.
 type Settings struct {
 	Gateway       Gateway
+	Telemetry     telemetry.Settings
 	Users         users.Config
 	Catalog       catalog.Config
 	Pricing       pricing.Config
@@ -27,6 +29,11 @@ type Settings struct {
 	Payments      payments.Config
 	Orders        orders.Config
 	Notifications notifications.Config
+
+	Stores  Stores
+	Peers   Peers
+	Network Network
+	Broker  Broker
 }
 
 // Gateway is what can be set of the front door.
@@ -66,6 +73,7 @@ func (s Settings) Rooms() []room.Room {
 func (s *Settings) Sections() []config.Section {
 	return []config.Section{
 		{Room: "gateway", Into: &s.Gateway},
+		{Room: "telemetry", Into: &s.Telemetry},
 		{Room: "users", Into: &s.Users},
 		{Room: "catalog", Into: &s.Catalog},
 		{Room: "pricing", Into: &s.Pricing},
@@ -75,5 +83,9 @@ func (s *Settings) Sections() []config.Section {
 		{Room: "payments", Into: &s.Payments},
 		{Room: "orders", Into: &s.Orders},
 		{Room: "notifications", Into: &s.Notifications},
+		{Room: "store", Into: &s.Stores},
+		{Room: "peer", Into: &s.Peers},
+		{Room: "network", Into: &s.Network},
+		{Room: "broker", Into: &s.Broker},
 	}
 }

@@ -1,28 +1,28 @@
-// Package shop puts a whole shop together in one process: every room on its own file
-// in one data folder, the bus between them, the front door before them.
+// Package shop puts a shop together, or the part of it that a process is told to open: rooms on their stores, the bus
+// between them, the front door before them. Which rooms are here is a question of placement (Targets, Stores, Peers,
+// Broker), which no room asks.
 //
-//	lock the folder ─► keys ─► rooms, in order of need ─► bus ─► gateway
+//	keys ─► rooms, in order of need, each on its store ─► bus ─► front door
+//	           │ asked by rooms here: in process             │ rooms here: in process
+//	           └ by rooms elsewhere: over the network        └ rooms elsewhere: over the network
 //
-// What it gives is an http.Handler; whether a port is open is the caller's matter.
+// What it gives are http.Handlers; whether a port is open is the caller's matter.
 package shop
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
+	"slices"
 	"sync"
+	"sync/atomic"
 
-	"github.com/seed-21071466/souk/gateway"
-	"github.com/seed-21071466/souk/gen"
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/bus/faultbus"
-	"github.com/seed-21071466/souk/kit/clock"
-	"github.com/seed-21071466/souk/kit/id"
+	"github.com/seed-21071466/souk/kit/bus/natsbus"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/telemetry"
@@ -31,83 +31,123 @@ import (
 // Name is the shop of a data folder; for now a folder has one.
 const Name = "main"
 
-// importBody bounds the body of a batch, in bytes.
-const importBody = 16 << 20
-
 // Options of Open.
 type Options struct {
 	Dir          string // the data folder
 	Settings     Settings
+	Targets      Targets // what to open; nothing means all
 	Telemetry    *telemetry.Telemetry
 	BusFaultSeed uint64 // deliver events twice, late and out of order by this seed; 0 does not
 }
 
-// Shop is a shop that is open.
+// Shop is what this process has opened of a shop.
 type Shop struct {
 	FreshStaffKey string // the staff key, when it was made just now; it is told this once
 	InsideKey     string // a staff key for commands in this process, known to nobody else and gone with it
 
-	handler http.Handler
+	o       Options
+	handler http.Handler // the public API, or only the process's own addresses
+	mux     *rest.Mux    // the rooms' REST
+	network *network
 	house   *room.House
 	bus     *bus.Bus
+	broker  *natsbus.Broker // nil: events stay in this process
+	joined  atomic.Bool     // the broker has been reached, and all that comes over it has been found
 	ran     sync.WaitGroup
-	unlock  func() error
+	unlocks []func() error
 }
 
-// Open opens every room on the data folder.
+// Open opens the targets on the data folder and the stores that the settings name.
 func Open(ctx context.Context, o Options) (s *Shop, err error) {
+	if len(o.Targets.rooms) == 0 && !o.Targets.gateway {
+		if o.Targets, err = o.Settings.Targets(TargetAll); err != nil {
+			return nil, err
+		}
+	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder %s: %w", o.Dir, err)
 	}
-	unlock, err := lock(o.Dir)
-	if err != nil {
-		return nil, err
-	}
-	s = &Shop{unlock: unlock}
-	if err := s.open(ctx, o); err != nil {
+	s = &Shop{o: o}
+	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
 	return s, nil
 }
 
-func (s *Shop) open(ctx context.Context, o Options) error {
+func (s *Shop) open(ctx context.Context) (err error) {
+	o, t := s.o, s.o.Telemetry
+	if err := s.lockFiles(); err != nil {
+		return err
+	}
 	signer, err := auth.OpenSigner(o.Dir)
 	if err != nil {
 		return err
 	}
-	staff, fresh, err := auth.OpenStaff(o.Dir, auth.StaffOptions{Log: o.Telemetry.Log})
+	staff, err := s.openStaff()
 	if err != nil {
 		return err
 	}
-	s.FreshStaffKey = fresh
-	if s.InsideKey, err = secret(); err != nil {
+	if s.network, err = openNetwork(o); err != nil {
 		return err
 	}
-	t := o.Telemetry
-	mux := rest.New(rest.Options{Log: t.Log})
-	s.bus = bus.New(bus.Options{Log: t.Log, Registerer: t.Registry, Through: through(o.BusFaultSeed)})
+	s.mux = rest.New(rest.Options{Log: t.Log})
+	if err := s.openBus(ctx); err != nil {
+		return err
+	}
 	s.house, err = room.Open(ctx, room.Shared{
-		Shop: Name, Dir: o.Dir, Log: t.Log, Registerer: t.Registry, REST: mux, Bus: s.bus, Tokens: signer,
-	}, o.Settings.Rooms()...)
+		Shop: Name, Dir: o.Dir, Elsewhere: names(o.Targets.away), Log: t.Log, Registerer: t.Registry, RPC: s.network.rpc,
+		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: o.Settings.Stores.open(o.Dir), StoreURL: o.Settings.Stores.Of,
+	}, o.Targets.rooms...)
 	if err != nil {
 		return err
 	}
-	if err := s.bus.Attach(ctx); err != nil {
+	failed, err := s.runBus(ctx)
+	if err != nil {
 		return err
 	}
-	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	failed := make(chan error, 1)
-	s.ran.Go(func() { defer cancel(); failed <- s.bus.Run(running) })
-	door := &doorman{signer: signer, staff: staff, inside: s.InsideKey}
-	mux.Handle("/api/letters/{rest...}", http.StripPrefix("/api/letters", s.bus.LettersHandler(staffName)))
-	mux.Handle("GET /api/traces/{id}", t.Handler())
-	s.handler, err = s.door(o, mux, door)
+	s.handler, err = s.door(&doorman{signer: signer, staff: staff, inside: s.InsideKey})
 	select {
 	case broken := <-failed:
 		return errors.Join(err, broken)
 	default:
 		return err
 	}
+}
+
+// lockFiles takes every room whose rows are in the data folder.
+func (s *Shop) lockFiles() error {
+	for _, r := range s.o.Targets.rooms {
+		if s.o.Settings.Stores.Of(r.Name) != "" {
+			continue
+		}
+		unlock, err := lock(s.o.Dir, r.Name)
+		if err != nil {
+			return err
+		}
+		s.unlocks = append(s.unlocks, unlock)
+	}
+	return nil
+}
+
+// openStaff reads the staff's keys, and makes one for the commands of this process.
+func (s *Shop) openStaff() (staff *auth.StaffKeys, err error) {
+	staff, s.FreshStaffKey, err = auth.OpenStaff(s.o.Dir, auth.StaffOptions{Log: s.o.Telemetry.Log})
+	if err != nil {
+		return nil, err
+	}
+	s.InsideKey, err = secret()
+	return staff, err
+}
+
+// runBus sets the deliveries to work; what makes them end early comes through failed.
+func (s *Shop) runBus(ctx context.Context) (failed <-chan error, err error) {
+	if err := s.bus.Attach(ctx); err != nil {
+		return nil, err
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	s.ran.Go(func() { defer cancel(); ended <- s.bus.Run(running) })
+	return ended, nil
 }
 
 func through(seed uint64) func(bus.Feed) bus.Feed {
@@ -117,48 +157,11 @@ func through(seed uint64) func(bus.Feed) bus.Feed {
 	return func(f bus.Feed) bus.Feed { return faultbus.Wrap(f, faultbus.Options{Seed: seed}) }
 }
 
-// door makes the gateway over the route table of the contracts and the raw routes of the rooms.
-func (s *Shop) door(o Options, mux *rest.Mux, a gateway.Authenticator) (http.Handler, error) {
-	routes, err := routes(mux)
-	if err != nil {
-		return nil, err
-	}
-	rooms := map[string]http.Handler{}
-	for _, r := range routes {
-		rooms[r.Room] = mux
-	}
-	t := o.Telemetry
-	return gateway.New(gateway.Options{
-		Routes: routes, Rooms: rooms, Auth: a, Limits: o.Settings.Gateway.limits(), Title: "Souk", OpenAPI: gen.OpenAPI,
-		Ready: s.Ready, Metrics: t.Metrics(), Log: t.Log, Clock: clock.System{}, IDs: id.NewSource(clock.System{}),
-		Registerer: t.Registry, TracerProvider: t.TracerProvider,
-	})
-}
-
-func routes(mux *rest.Mux) ([]gateway.Route, error) {
-	var table []struct{ Method, Path, Room string }
-	if err := json.Unmarshal(gen.Routes, &table); err != nil {
-		return nil, fmt.Errorf("read the route table: %w", err)
-	}
-	var routes []gateway.Route
-	for _, r := range table {
-		route := gateway.Route{Method: r.Method, Pattern: r.Path, Room: r.Room}
-		if strings.HasSuffix(r.Path, ":batch") || strings.HasSuffix(r.Path, ":count") {
-			route.BodyMax = importBody
-		}
-		routes = append(routes, route)
-	}
-	for _, raw := range mux.Raw() {
-		method, pattern, _ := strings.Cut(raw, " ")
-		routes = append(routes, gateway.Route{Method: method, Pattern: pattern, Room: "raw", OwnAuth: strings.Contains(pattern, "/webhooks/")})
-	}
-	return routes, nil
-}
-
-// ServeHTTP serves the public API.
+// ServeHTTP serves the public API where the front door is here; elsewhere only /healthz, /readyz and /metrics.
 func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Ready is nil when every room can serve.
+// Ready is nil when every room here can serve. The broker must have been reached once, and every consumer must know where
+// its source ends; later a broker that is away delays events and stops no room, for the logs are the record.
 func (s *Shop) Ready(ctx context.Context) error {
 	var errs []error
 	for _, state := range s.house.Ready(ctx) {
@@ -166,12 +169,22 @@ func (s *Shop) Ready(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("room %s: %w", state.Room, state.Err))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.joinedBroker())...)
 }
 
+// Gateway says whether the front door is here.
+func (s *Shop) Gateway() bool { return s.o.Targets.gateway }
+
+// Listen is the address at which other processes ask the rooms here, "" for none.
+func (s *Shop) Listen() string { return s.o.Settings.Network.Listen }
+
 // Shown waits until the catalogue's lists have followed all prices and stock that are
-// durable by now, so that whoever looks first sees them.
+// durable by now, so that whoever looks first sees them. Where the catalogue lives
+// elsewhere there is nothing to wait for here.
 func (s *Shop) Shown(ctx context.Context) error {
+	if !slices.Contains(names(s.o.Targets.rooms), "catalog") {
+		return nil
+	}
 	for _, source := range []string{"pricing", "inventory"} {
 		if err := s.bus.CaughtUp(ctx, "catalog."+source); err != nil {
 			return err
@@ -187,8 +200,17 @@ func (s *Shop) Close(ctx context.Context) error {
 		s.bus.Close()
 		s.ran.Wait()
 	}
+	if s.broker != nil {
+		s.broker.Close() // before the rooms close the logs that it relays
+	}
 	if s.house != nil {
 		errs = append(errs, s.house.Close(ctx))
 	}
-	return errors.Join(append(errs, s.unlock())...)
+	if s.network != nil {
+		errs = append(errs, s.network.close())
+	}
+	for _, unlock := range s.unlocks {
+		errs = append(errs, unlock())
+	}
+	return errors.Join(errs...)
 }

@@ -98,7 +98,11 @@ type Rule struct {
 	// one it is refused with 400 idempotency_key_required.
 	IdempotencyKey bool `protobuf:"varint,2,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// A scope that the caller's key must have been given, beside the access; "" asks for none.
-	Scope         string `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	Scope string `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	// The rooms that may call it as a service. Any other room is refused with 403
+	// caller_not_allowed, wherever it lives; end users come by their access alone.
+	// A method of ACCESS_SERVICE names at least one, one of ACCESS_STAFF none.
+	Callers       []string `protobuf:"bytes,4,rep,name=callers,proto3" json:"callers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -154,6 +158,13 @@ func (x *Rule) GetScope() string {
 	return ""
 }
 
+func (x *Rule) GetCallers() []string {
+	if x != nil {
+		return x.Callers
+	}
+	return nil
+}
+
 var file_kit_v1_rule_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -177,11 +188,12 @@ var File_kit_v1_rule_proto protoreflect.FileDescriptor
 
 const file_kit_v1_rule_proto_rawDesc = "" +
 	"\n" +
-	"\x11kit/v1/rule.proto\x12\x06kit.v1\x1a google/protobuf/descriptor.proto\"m\n" +
+	"\x11kit/v1/rule.proto\x12\x06kit.v1\x1a google/protobuf/descriptor.proto\"\x87\x01\n" +
 	"\x04Rule\x12&\n" +
 	"\x06access\x18\x01 \x01(\x0e2\x0e.kit.v1.AccessR\x06access\x12'\n" +
 	"\x0fidempotency_key\x18\x02 \x01(\bR\x0eidempotencyKey\x12\x14\n" +
-	"\x05scope\x18\x03 \x01(\tR\x05scope*k\n" +
+	"\x05scope\x18\x03 \x01(\tR\x05scope\x12\x18\n" +
+	"\acallers\x18\x04 \x03(\tR\acallers*k\n" +
 	"\x06Access\x12\x16\n" +
 	"\x12ACCESS_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rACCESS_PUBLIC\x10\x01\x12\x10\n" +

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 )
 
 // patience bounds how long a test waits for a consumer.
@@ -73,7 +74,7 @@ func open(t *testing.T, deliver Deliver) *shop {
 // start opens the store and sets the consumer to work.
 func (s *shop) start() {
 	s.t.Helper()
-	store, err := sqlstore.Open(context.Background(), s.path, sqlstore.Options{
+	store, err := sqlstoretest.Open(context.Background(), s.path, sqlstore.Options{
 		Name: "room", Schemas: []sqlstore.Schema{bus.Schema(), {Name: "effects", Files: effects()}},
 	})
 	if err != nil {

@@ -133,6 +133,11 @@ func (p *probe) AskService(ctx context.Context, in *rpctestv1.AskRequest) (*rpct
 	return p.Ask(ctx, in)
 }
 
+// AskAgain is Ask for other rooms, which may be heard twice.
+func (p *probe) AskAgain(ctx context.Context, in *rpctestv1.AskRequest) (*rpctestv1.AskResponse, error) {
+	return p.Ask(ctx, in)
+}
+
 // AskOnce is Ask for staff, with an idempotency key.
 func (p *probe) AskOnce(ctx context.Context, in *rpctestv1.AskRequest) (*rpctestv1.AskResponse, error) {
 	return p.Ask(ctx, in)

@@ -108,6 +108,15 @@ func admitsRooms(t *testing.T, b *bench) {
 	want(t, ask(t.Context(), b.room), "ok ok staff_only ok")
 }
 
+func refusesOtherRooms(t *testing.T, b *bench) {
+	other := rpctestv1.NewProbeClient(b.place.Dial(Stranger, Room))
+	want(t, ask(t.Context(), other), "caller_not_allowed caller_not_allowed staff_only caller_not_allowed")
+	_, err := other.AskService(t.Context(), &rpctestv1.AskRequest{What: "echo"})
+	if p := problem.Of(err); status.Code(err) != codes.PermissionDenied || p.Meta["caller"] != Stranger {
+		t.Errorf("got %v", err)
+	}
+}
+
 func refusesForgedRooms(t *testing.T, b *bench) {
 	forged := from(t.Context(), auth.Principal{Kind: auth.Service, ID: "orders"})
 	want(t, ask(forged, b.edge), strings.TrimSpace(strings.Repeat("credentials_invalid ", 4)))

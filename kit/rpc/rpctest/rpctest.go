@@ -14,9 +14,10 @@ import (
 
 // The rooms of the suite.
 const (
-	Room   = "probe"  // serves kit.rpctest.v1.Probe
-	Caller = "caller" // asks it
-	Absent = "absent" // is not there
+	Room     = "probe"    // serves kit.rpctest.v1.Probe
+	Caller   = "caller"   // asks it
+	Stranger = "stranger" // asks it, and may not
+	Absent   = "absent"   // is not there
 )
 
 // Placement is one way of placing the rooms, open and ready.
@@ -62,6 +63,7 @@ func Run(t *testing.T, open Open) {
 		{"a guest reaches public and owners' methods", admitsGuests},
 		{"staff reaches all but the services' methods", admitsStaff},
 		{"a room reaches services' and owners' methods", admitsRooms},
+		{"a room that the contract does not name is refused", refusesOtherRooms},
 		{"nobody is a room at the front door", refusesForgedRooms},
 		{"the front door asks for the idempotency key", wantsKey},
 		{"a call from within a transaction panics", refusesTransactions},

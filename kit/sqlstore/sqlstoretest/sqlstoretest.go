@@ -19,6 +19,9 @@ type Harness struct {
 	SmallDisk func(t *testing.T, schemas ...sqlstore.Schema) Disk
 	// Why says why there is no SmallDisk.
 	Why string
+	// Shared makes a new and empty database and returns how each process opens it; nil when only one process may. The
+	// suite closes the stores.
+	Shared func(t *testing.T) Shared
 }
 
 // Disk is a store on a disk of a few megabytes.
@@ -73,6 +76,9 @@ func Run(t *testing.T, h Harness) {
 		}
 		(&suite{T: t}).fullDisk(h.SmallDisk(t, schema))
 	})
+	if h.Shared != nil {
+		runShared(t, h.Shared)
+	}
 }
 
 var schema = sqlstore.Schema{Name: "sqlstoretest", Files: fstest.MapFS{

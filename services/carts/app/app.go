@@ -4,46 +4,26 @@ package app
 
 import (
 	"context"
-	"embed"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/problem"
-	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/carts/cart"
 )
 
-//go:embed schema/*.sql
-var schemaFiles embed.FS
-
-// Schema is the table that carts keeps.
-func Schema() sqlstore.Schema {
-	own, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		panic(fmt.Sprintf("carts schema: %v", err)) // the folder is embedded: a build fault
-	}
-	return sqlstore.Schema{Name: "carts", Files: own}
-}
-
 const (
 	ttlDefault  = 30 * 24 * time.Hour // how long a cart lives after it was last changed
-	sweepBatch  = 500                 // carts that one transaction removes at most
-	sweepMax    = 1000                // transactions of one sweep at most; what is left waits for the next
 	shipmentMax = 1_000_000_000       // grams of one parcel
 )
 
 // Deps is what an App stands on.
 type Deps struct {
-	Store    *sqlstore.Store
+	Store    Store
 	Clock    clock.Clock
 	IDs      id.Source
-	Shop     string
 	TTL      time.Duration // 0: 30 days
 	Catalog  Catalog
 	Pricing  Pricing
@@ -53,17 +33,14 @@ type Deps struct {
 }
 
 // App is the use cases of carts.
-type App struct {
-	Deps
-	recent recent
-}
+type App struct{ Deps }
 
 // New makes the use cases.
 func New(d Deps) *App {
 	if d.TTL == 0 {
 		d.TTL = ttlDefault
 	}
-	return &App{Deps: d}
+	return &App{d}
 }
 
 // Opening is what a cart begins with.
@@ -88,7 +65,7 @@ func (a *App) Create(ctx context.Context, o Opening) (Priced, error) {
 	}
 	p.Cart.Channel, p.Cart.Currency = p.Quote.Channel, p.Quote.Currency
 	p.Cart.ExpiresAt = a.Clock.Now().Add(a.TTL)
-	return p, a.Store.Update(ctx, func(tx sqlstore.Tx) error { return a.save(tx, &p.Cart) })
+	return p, a.Store.Create(ctx, p.Cart)
 }
 
 func (a *App) fill(ctx context.Context, c *cart.Cart, pieces []cart.Piece) error {
@@ -225,56 +202,18 @@ func (a *App) PutShipping(ctx context.Context, p auth.Principal, cartID, optionI
 	})
 }
 
-// Ordered takes what an order bought out of its cart; a cart that has ended has nothing left to take.
-func (a *App) Ordered(tx sqlstore.Tx, cartID, orderID string, bought []cart.Piece) error {
-	c, err := a.load(tx, cartID)
-	if problem.Is(err, "cart_not_found") {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if !c.Ordered(orderID, bought) {
-		return nil
-	}
-	c.Version++
-	return a.save(tx, &c)
-}
-
-// Sweep removes carts that have ended, a batch at a time, and tells how many.
-func (a *App) Sweep(ctx context.Context) (removed int64, err error) {
-	for range sweepMax {
-		var n int64
-		err = a.Store.Update(ctx, func(tx sqlstore.Tx) error {
-			n, err = tx.Exec(`DELETE FROM carts WHERE id IN (SELECT id FROM carts WHERE expires_at <= ? LIMIT ?)`,
-				a.Clock.Now().UnixMicro(), sweepBatch)
-			return err
-		})
-		if removed += n; err != nil || n < sweepBatch {
-			break
-		}
-	}
-	return removed, err
-}
-
 // change applies a change to the cart as it stands, and prices the result.
 func (a *App) change(ctx context.Context, p auth.Principal, cartID string, apply func(*cart.Cart) error) (Priced, error) {
-	var changed cart.Cart
 	if err := mayTouch(p, cartID); err != nil {
 		return Priced{}, err
 	}
-	err := a.Store.Update(ctx, func(tx sqlstore.Tx) error {
-		c, err := a.load(tx, cartID)
-		if err != nil {
-			return err
-		}
-		if err := apply(&c); err != nil {
+	changed, err := a.Store.Change(ctx, cartID, func(c *cart.Cart) error {
+		if err := apply(c); err != nil {
 			return err
 		}
 		c.Version++
 		c.ExpiresAt = a.Clock.Now().Add(a.TTL)
-		changed = c
-		return a.save(tx, &c)
+		return nil
 	})
 	if err != nil {
 		return Priced{}, err
@@ -286,57 +225,17 @@ func (a *App) read(ctx context.Context, p auth.Principal, cartID string) (c cart
 	if err := mayTouch(p, cartID); err != nil {
 		return c, err
 	}
-	return a.latest(ctx, cartID)
-}
-
-// latest is the cart as it was last committed.
-func (a *App) latest(ctx context.Context, cartID string) (c cart.Cart, err error) {
-	if c, ok := a.recent.find(cartID); ok && c.ExpiresAt.After(a.Clock.Now()) {
-		return c, nil
-	}
-	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
-		c, err = a.load(tx, cartID)
-		return err
-	})
-	return c, err
+	return a.Store.Load(ctx, cartID)
 }
 
 func mayTouch(p auth.Principal, cartID string) error {
 	if p.Owns(cartID) || p.Staff() || p.Service() {
 		return nil
 	}
-	return cartNotFound(cartID)
+	return CartNotFound(cartID)
 }
 
-func cartNotFound(cartID string) error {
+// CartNotFound is the refusal of a cart that has ended, never was, or is another's.
+func CartNotFound(cartID string) error {
 	return problem.Newf(problem.NotFound, "cart_not_found", "there is no cart %s that you may see", cartID)
-}
-
-func (a *App) load(tx sqlstore.Tx, cartID string) (c cart.Cart, err error) {
-	var doc []byte
-	err = tx.QueryRow(`SELECT doc FROM carts WHERE id = ? AND shop = ? AND expires_at > ?`,
-		cartID, a.Shop, a.Clock.Now().UnixMicro()).Scan(&doc)
-	if errors.Is(err, sqlstore.ErrNoRows) {
-		return c, cartNotFound(cartID)
-	}
-	if err != nil {
-		return c, fmt.Errorf("read cart %s: %w", cartID, err)
-	}
-	if err := json.Unmarshal(doc, &c); err != nil {
-		return c, fmt.Errorf("decode cart %s: %w", cartID, err)
-	}
-	return c, nil
-}
-
-func (a *App) save(tx sqlstore.Tx, c *cart.Cart) error {
-	doc, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("encode cart %s: %w", c.ID, err)
-	}
-	_, err = tx.Exec(`INSERT INTO carts (id, shop, expires_at, doc) VALUES (?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, doc = excluded.doc`,
-		c.ID, a.Shop, c.ExpiresAt.UnixMicro(), doc)
-	saved := *c
-	tx.AfterCommit(func() { a.recent.keep(saved) })
-	return err
 }

@@ -15,13 +15,16 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/money"
 	"github.com/seed-21071466/souk/services/carts/app"
 	"github.com/seed-21071466/souk/services/carts/cart"
+	"github.com/seed-21071466/souk/services/carts/storesql"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -130,18 +133,21 @@ type stall struct {
 	*rooms
 	*app.App
 	clock *clock.Fake
-	store *sqlstore.Store
+	db    *sqlstore.Store
+	store *storesql.Store
+	said  int64 // how much orders has said
 }
 
 func open(t *testing.T) *stall {
-	store, err := sqlstore.Open(ctx, filepath.Join(t.TempDir(), "carts.db"), sqlstore.Options{Schemas: []sqlstore.Schema{app.Schema()}})
+	db, err := sqlstoretest.Open(ctx, filepath.Join(t.TempDir(), "carts.db"), sqlstore.Options{Schemas: []sqlstore.Schema{storesql.Schema()}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.Close() })
-	s := &stall{T: t, rooms: newRooms(), clock: clock.NewFake(noon), store: store}
+	s := &stall{T: t, rooms: newRooms(), clock: clock.NewFake(noon), db: db}
+	s.store = storesql.New(db, storesql.Options{Shop: "shop", Clock: s.clock})
+	t.Cleanup(func() { _ = s.store.Close() })
 	s.App = app.New(app.Deps{
-		Store: store, Clock: s.clock, IDs: id.NewFixed(), Shop: "shop", TTL: time.Hour,
+		Store: s.store, Clock: s.clock, IDs: id.NewFixed(), TTL: time.Hour,
 		Catalog: s.rooms, Pricing: s.rooms, Stock: s.rooms, Shipping: s.rooms, People: s.rooms,
 	})
 	return s
@@ -192,7 +198,12 @@ func (s *stall) get(id string) app.Priced {
 
 func (s *stall) ordered(id, orderID string, bought ...cart.Piece) {
 	s.Helper()
-	s.must(s.store.Update(ctx, func(tx sqlstore.Tx) error { return s.Ordered(tx, id, orderID, bought) }))
+	s.said++
+	heard := map[string]app.Hear{"": func(ev bus.Event) (app.Bought, error) {
+		return app.Bought{CartID: id, OrderID: orderID, Place: ev.Position, Pieces: bought}, nil
+	}}
+	hear := s.store.Follow(bus.Consumer{}, heard).Handle[""]
+	s.must(s.db.Update(ctx, func(tx sqlstore.Tx) error { return hear(tx, bus.Event{Position: s.said}) }))
 }
 
 func TestEveryAnswerIsPricedAnew(t *testing.T) {
@@ -270,7 +281,7 @@ func TestACartBeginsWithTheLinesItWasGiven(t *testing.T) {
 
 func (s *stall) count() (n int) {
 	s.Helper()
-	s.must(s.store.View(ctx, func(tx sqlstore.Tx) error { return tx.QueryRow(`SELECT count(*) FROM carts`).Scan(&n) }))
+	s.must(s.db.View(ctx, func(tx sqlstore.Tx) error { return tx.QueryRow(`SELECT count(*) FROM carts`).Scan(&n) }))
 	return n
 }
 
@@ -452,7 +463,7 @@ func TestACartEndsUnlessItIsChanged(t *testing.T) {
 	if got := s.get(used).Cart.ExpiresAt; !got.Equal(noon.Add(100 * time.Minute)) {
 		t.Errorf("the used one ends at %v", got)
 	}
-	n, err := s.Sweep(ctx)
+	n, err := s.store.Sweep(ctx)
 	if err != nil || n != 1 || s.count() != 1 {
 		t.Errorf("%d were swept, %v; %d are left", n, err, s.count())
 	}
@@ -461,7 +472,7 @@ func TestACartEndsUnlessItIsChanged(t *testing.T) {
 func TestASweepGoesOnWhileThereIsMore(t *testing.T) {
 	s := open(t)
 	const ended = 1234
-	s.must(s.store.Update(ctx, func(tx sqlstore.Tx) error {
+	s.must(s.db.Update(ctx, func(tx sqlstore.Tx) error {
 		for i := range ended {
 			if _, err := tx.Exec(`INSERT INTO carts (id, shop, expires_at, doc) VALUES (?, 'shop', 1, '{}')`, fmt.Sprint("old_", i)); err != nil {
 				return err
@@ -469,7 +480,7 @@ func TestASweepGoesOnWhileThereIsMore(t *testing.T) {
 		}
 		return nil
 	}))
-	if n, err := s.Sweep(ctx); err != nil || n != ended || s.count() != 0 {
+	if n, err := s.store.Sweep(ctx); err != nil || n != ended || s.count() != 0 {
 		t.Errorf("%d were swept, %v", n, err)
 	}
 }
@@ -488,10 +499,9 @@ func TestReadingIsAlwaysTheLastCommit(t *testing.T) {
 			s.ordered(id, fmt.Sprint("ord_", n), cart.Piece{SKU: "A", Quantity: 1})
 		}
 		read := s.get(id).Cart
-		fresh := app.New(s.Deps)
-		stored, err := fresh.Get(ctx, owner, id)
+		stored, err := storesql.New(s.db, storesql.Options{Shop: "shop", Clock: s.clock}).Load(ctx, id)
 		s.must(err)
-		if diff := cmp.Diff(stored.Cart, read); diff != "" {
+		if diff := cmp.Diff(stored, read); diff != "" {
 			t.Fatalf("after change %d: %s", n, diff)
 		}
 	}

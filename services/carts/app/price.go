@@ -114,7 +114,7 @@ func (p *Priced) complain() {
 // ForCheckout reads a cart as an order freezes it: with what the catalog says now and
 // every amount. Whether the pieces are left is for inventory to decide, when it holds them.
 func (a *App) ForCheckout(ctx context.Context, cartID string) (p Priced, err error) {
-	if p.Cart, err = a.latest(ctx, cartID); err != nil {
+	if p.Cart, err = a.Store.Load(ctx, cartID); err != nil {
 		return p, err
 	}
 	if missing := p.Cart.Missing(); missing != nil {

@@ -49,6 +49,7 @@ type Cart struct {
 	ShippingID  string            `json:"shipping_id,omitempty"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
 	LastOrderID string            `json:"last_order_id,omitempty"`
+	LastOrderAt int64             `json:"last_order_at,omitempty"` // its place in the record of orders
 	ExpiresAt   time.Time         `json:"expires_at"`
 }
 
@@ -93,11 +94,12 @@ type Piece struct {
 	Quantity int32
 }
 
-// Ordered takes what an order bought out of the cart, once: heard again it is false.
-// Pieces that were added meanwhile stay. The chosen shipping is forgotten: it was for
-// that parcel.
-func (c *Cart) Ordered(orderID string, bought []Piece) bool {
-	if c.LastOrderID == orderID {
+// Ordered takes what an order bought out of the cart, once: heard again it is false. So
+// it is for an order whose place in the record of orders is before that of the last one,
+// so that a store which forgot how much it has heard may hear it all again. Pieces that
+// were added meanwhile stay. The chosen shipping is forgotten: it was for that parcel.
+func (c *Cart) Ordered(orderID string, place int64, bought []Piece) bool {
+	if c.LastOrderID == orderID || place <= c.LastOrderAt {
 		return false
 	}
 	for _, b := range bought {
@@ -109,7 +111,7 @@ func (c *Cart) Ordered(orderID string, bought []Piece) bool {
 			c.Lines = slices.Delete(c.Lines, i, i+1)
 		}
 	}
-	c.LastOrderID, c.ShippingID = orderID, ""
+	c.LastOrderID, c.LastOrderAt, c.ShippingID = orderID, place, ""
 	return true
 }
 

@@ -135,7 +135,7 @@ func TestOrderedTakesOnceAndNeverTooMuch(t *testing.T) {
 			}
 		}
 		bought := drawn(t, "bought")
-		if !c.Ordered("ord_1", bought) || c.LastOrderID != "ord_1" || c.ShippingID != "" {
+		if !c.Ordered("ord_1", 7, bought) || c.LastOrderID != "ord_1" || c.ShippingID != "" {
 			t.Fatalf("the order was not taken in: %+v", c)
 		}
 		for _, b := range bought {
@@ -153,8 +153,11 @@ func TestOrderedTakesOnceAndNeverTooMuch(t *testing.T) {
 			}
 		}
 		once := slices.Clone(c.Lines)
-		if c.Ordered("ord_1", bought) || !slices.Equal(once, c.Lines) {
+		if c.Ordered("ord_1", 7, bought) || !slices.Equal(once, c.Lines) {
 			t.Fatal("hearing it again has changed the cart")
+		}
+		if c.Ordered("ord_0", 6, bought) || c.LastOrderID != "ord_1" || !slices.Equal(once, c.Lines) {
+			t.Fatal("hearing an earlier order late has changed the cart")
 		}
 	})
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/rpc"
-	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/carts/app"
 	"github.com/seed-21071466/souk/services/carts/cart"
 )
@@ -135,19 +134,19 @@ func answer(ctx context.Context) func(app.Priced, error) (*cartsv1.Cart, error) 
 	}
 }
 
-// Heard is how the events of orders reach carts.
-func Heard(a *app.App) map[string]bus.Handler {
-	return map[string]bus.Handler{
-		"souk.orders.v1.OrderConfirmed": func(tx sqlstore.Tx, ev bus.Event) error {
+// Heard is what carts hears of orders.
+func Heard() map[string]app.Hear {
+	return map[string]app.Hear{
+		"souk.orders.v1.OrderConfirmed": func(ev bus.Event) (app.Bought, error) {
 			var m ordersv1.OrderConfirmed
 			if err := proto.Unmarshal(ev.Data, &m); err != nil {
-				return err
+				return app.Bought{}, err
 			}
-			bought := make([]cart.Piece, len(m.Items))
+			bought := app.Bought{CartID: m.CartId, OrderID: m.OrderId, Place: ev.Position, Pieces: make([]cart.Piece, len(m.Items))}
 			for i, item := range m.Items {
-				bought[i] = cart.Piece{SKU: item.Sku, Quantity: item.Quantity}
+				bought.Pieces[i] = cart.Piece{SKU: item.Sku, Quantity: item.Quantity}
 			}
-			return a.Ordered(tx, m.CartId, m.OrderId, bought)
+			return bought, nil
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/catalog/app"
 	"github.com/seed-21071466/souk/services/catalog/product"
 	"github.com/seed-21071466/souk/services/catalog/schema"
@@ -22,7 +23,7 @@ func (noShelves) Placed(sqlstore.Tx, *product.Product, product.Product) error { 
 func (noShelves) Moved(sqlstore.Tx, []string) error                           { return nil }
 
 func open(t *testing.T) (*app.Catalog, *eventlog.Log) {
-	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"),
+	store, err := sqlstoretest.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"),
 		sqlstore.Options{Schemas: []sqlstore.Schema{schema.Schema(), eventlog.Schema()}})
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })

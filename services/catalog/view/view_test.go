@@ -16,6 +16,7 @@ import (
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/money"
 	"github.com/seed-21071466/souk/services/catalog/app"
 	"github.com/seed-21071466/souk/services/catalog/product"
@@ -39,7 +40,7 @@ var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
 func open(t testing.TB, path string) *shop {
 	t.Helper()
-	store, err := sqlstore.Open(t.Context(), path, sqlstore.Options{Schemas: []sqlstore.Schema{schema.Schema(), eventlog.Schema()}})
+	store, err := sqlstoretest.Open(t.Context(), path, sqlstore.Options{Schemas: []sqlstore.Schema{schema.Schema(), eventlog.Schema()}})
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	log, err := eventlog.New(store)

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
@@ -232,13 +231,10 @@ func (s *Server) GetVariants(ctx context.Context, r *catalogv1.GetVariantsReques
 
 // by says in the log who caused an event.
 func (s *Server) by(ctx context.Context) eventlog.Meta {
-	meta := eventlog.Meta{
+	return eventlog.Meta{
 		Shop: s.Shop, Actor: auth.From(ctx).String(), OnBehalfOf: rpc.OnBehalfOf(ctx), Correlation: rpc.RequestID(ctx),
+		Trace: eventlog.TraceOf(ctx),
 	}
-	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
-		meta.Trace = span.TraceID().String()
-	}
-	return meta
 }
 
 func version(p product.Product) string { return strconv.Itoa(int(p.Version)) }

@@ -21,6 +21,7 @@ import (
 	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/inventory/app"
 	"github.com/seed-21071466/souk/services/inventory/stock"
 )
@@ -66,7 +67,7 @@ func open(t testing.TB) *shop {
 func (s *shop) open() {
 	s.t.Helper()
 	ctx := context.Background()
-	store, err := sqlstore.Open(ctx, s.path, sqlstore.Options{
+	store, err := sqlstoretest.Open(ctx, s.path, sqlstore.Options{
 		Name: "inventory", Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema(), idem.Schema()},
 	})
 	must(s.t, err)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 
-	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
@@ -40,13 +39,10 @@ func (s *Server) Serve(ctx context.Context, r grpc.ServiceRegistrar, mux *rest.M
 
 // meta is what every event of this call says of its making.
 func (s *Server) meta(ctx context.Context) eventlog.Meta {
-	m := eventlog.Meta{
+	return eventlog.Meta{
 		Actor: auth.From(ctx).String(), OnBehalfOf: rpc.OnBehalfOf(ctx), Correlation: rpc.RequestID(ctx), Time: s.Stock.Clock.Now(),
+		Trace: eventlog.TraceOf(ctx),
 	}
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		m.Trace = span.TraceID().String()
-	}
-	return m
 }
 
 // Hold takes all lines of an order off what is available.

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/order"
 )
@@ -84,7 +85,7 @@ func cart() app.Cart {
 func (s *shop) boot() {
 	s.Helper()
 	s.dead = new(atomic.Bool)
-	store, err := sqlstore.Open(context.Background(), filepath.Join(s.dir, "orders.db"), sqlstore.Options{
+	store, err := sqlstoretest.Open(context.Background(), filepath.Join(s.dir, "orders.db"), sqlstore.Options{
 		Name: "orders", Schemas: app.Schemas(), Log: slog.New(slog.DiscardHandler), Wrap: s.watch(s.dead),
 	})
 	s.must(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-21071466/souk/kit/projection"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/checkout"
 	"github.com/seed-21071466/souk/services/orders/order"
@@ -53,7 +54,7 @@ func openIn(t testing.TB, zone *time.Location) *desk {
 // project opens the store and lets the projection run until the test ends; its rows are newer by so many versions.
 func (d *desk) project(newer int) {
 	d.Helper()
-	store, err := sqlstore.Open(context.Background(), d.path, sqlstore.Options{
+	store, err := sqlstoretest.Open(context.Background(), d.path, sqlstore.Options{
 		Name: "orders", Schemas: append(app.Schemas(), projection.Schema()), Log: slog.New(slog.DiscardHandler), Wrap: d.wrap,
 	})
 	d.must(err)

@@ -21,6 +21,7 @@ import (
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/projection"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/order"
 	"github.com/seed-21071466/souk/services/orders/view"
@@ -33,7 +34,7 @@ var staff = auth.With(context.Background(), auth.Principal{Kind: auth.Staff, ID:
 func shop(t *testing.T) *Server {
 	t.Helper()
 	ctx := context.Background()
-	store, err := sqlstore.Open(ctx, filepath.Join(t.TempDir(), "orders.db"), sqlstore.Options{
+	store, err := sqlstoretest.Open(ctx, filepath.Join(t.TempDir(), "orders.db"), sqlstore.Options{
 		Schemas: append(app.Schemas(), projection.Schema()), Log: slog.New(slog.DiscardHandler),
 	})
 	must(t, err)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"net/http"
 
-	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	ordersv1 "github.com/seed-21071466/souk/gen/souk/orders/v1"
@@ -105,13 +104,10 @@ func (s *Server) because(ctx context.Context, p auth.Principal, reason string) e
 
 // meta is what every event of this call says of its making.
 func (s *Server) meta(ctx context.Context, p auth.Principal) eventlog.Meta {
-	m := eventlog.Meta{
+	return eventlog.Meta{
 		Shop: s.App.Shop, Actor: p.String(), OnBehalfOf: rpc.OnBehalfOf(ctx), Correlation: rpc.RequestID(ctx), Time: s.App.Clock.Now(),
+		Trace: eventlog.TraceOf(ctx),
 	}
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		m.Trace = span.TraceID().String()
-	}
-	return m
 }
 
 // GetOrder reads an order.

@@ -21,6 +21,7 @@ import (
 	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/money"
 	"github.com/seed-21071466/souk/services/payments/app"
 	"github.com/seed-21071466/souk/services/payments/intent"
@@ -71,7 +72,7 @@ func open(t testing.TB, dir string, s setup) *shop {
 	}
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	var err error
-	h.store, err = sqlstore.Open(ctx, filepath.Join(dir, "payments.db"), sqlstore.Options{
+	h.store, err = sqlstoretest.Open(ctx, filepath.Join(dir, "payments.db"), sqlstore.Options{
 		Name: "payments", Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema(), idem.Schema()}, Log: quiet,
 	})
 	must(err)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -73,9 +71,7 @@ func (p *Payments) meta(tx sqlstore.Tx, at time.Time) eventlog.Meta {
 	if who := auth.From(tx.Context()); who.Kind != auth.Anonymous {
 		meta.Actor = who.String()
 	}
-	if span := trace.SpanContextFromContext(tx.Context()); span.HasTraceID() {
-		meta.Trace = span.TraceID().String()
-	}
+	meta.Trace = eventlog.TraceOf(tx.Context())
 	return meta
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -40,14 +39,11 @@ func (s *Server) Serve(ctx context.Context, r grpc.ServiceRegistrar, mux *rest.M
 
 // meta is what every event of this call says of its making.
 func (s *Server) meta(ctx context.Context) eventlog.Meta {
-	m := eventlog.Meta{
+	return eventlog.Meta{
 		Shop: s.App.Shop, Actor: auth.From(ctx).String(), OnBehalfOf: rpc.OnBehalfOf(ctx),
 		Correlation: rpc.RequestID(ctx), Time: s.App.Clock.Now(),
+		Trace: eventlog.TraceOf(ctx),
 	}
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		m.Trace = span.TraceID().String()
-	}
-	return m
 }
 
 // SetPrices sets prices of one channel.

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-21071466/souk/kit/idem"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/shipping/shipment"
 )
 
@@ -29,7 +30,7 @@ func (wordless) Tracked(*shipment.Shipment, string, shipment.Entry) []byte { ret
 // open is a room that never catches up with orders, and whose clock stands still.
 func open(t *testing.T) (*Shipping, *clock.Fake) {
 	t.Helper()
-	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "shipping.db"),
+	store, err := sqlstoretest.Open(t.Context(), filepath.Join(t.TempDir(), "shipping.db"),
 		sqlstore.Options{Schemas: []sqlstore.Schema{Schema(), eventlog.Schema(), idem.Schema()}})
 	must(t, err)
 	t.Cleanup(func() { must(t, store.Close()) })

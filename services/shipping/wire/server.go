@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 
-	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	shippingv1 "github.com/seed-21071466/souk/gen/souk/shipping/v1"
@@ -36,11 +35,7 @@ func (s *Server) Serve(ctx context.Context, r grpc.ServiceRegistrar, mux *rest.M
 
 // meta is what every event of this call says of its making.
 func meta(ctx context.Context) eventlog.Meta {
-	m := eventlog.Meta{Actor: auth.From(ctx).String(), OnBehalfOf: rpc.OnBehalfOf(ctx), Correlation: rpc.RequestID(ctx)}
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		m.Trace = span.TraceID().String()
-	}
-	return m
+	return eventlog.Meta{Actor: auth.From(ctx).String(), OnBehalfOf: rpc.OnBehalfOf(ctx), Correlation: rpc.RequestID(ctx), Trace: eventlog.TraceOf(ctx)}
 }
 
 // Findings checks the room's own rows, page by page, and tells how far its consumer has come.

@@ -208,13 +208,15 @@ const file_kit_rpctest_v1_probe_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\x12 \n" +
 	"\fon_behalf_of\x18\x06 \x01(\tR\n" +
 	"onBehalfOf\x12'\n" +
-	"\x0fdeadline_micros\x18\a \x01(\x03R\x0edeadlineMicros2\x86\x03\n" +
-	"\x05Probe\x12F\n" +
-	"\x03Ask\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x06\xaa\xbb\x18\x02\b\x01\x12K\n" +
-	"\bAskOwner\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x06\xaa\xbb\x18\x02\b\x02\x12K\n" +
-	"\bAskStaff\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x06\xaa\xbb\x18\x02\b\x03\x12M\n" +
+	"\x0fdeadline_micros\x18\a \x01(\x03R\x0edeadlineMicros2\x9d\x04\n" +
+	"\x05Probe\x12[\n" +
+	"\x03Ask\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x1b\xaa\xbb\x18\x17\b\x01\"\x06caller\"\x05probe\"\x04desk\x12`\n" +
+	"\bAskOwner\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x1b\xaa\xbb\x18\x17\b\x02\"\x06caller\"\x05probe\"\x04desk\x12K\n" +
+	"\bAskStaff\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x06\xaa\xbb\x18\x02\b\x03\x12b\n" +
 	"\n" +
-	"AskService\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12L\n" +
+	"AskService\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x1b\xaa\xbb\x18\x17\b\x04\"\x06caller\"\x05probe\"\x04desk\x12V\n" +
+	"\bAskAgain\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06caller\x90\x02\x02\x12L\n" +
 	"\aAskOnce\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\b\xaa\xbb\x18\x04\b\x03\x10\x01B<Z:github.com/seed-21071466/souk/gen/kit/rpctest/v1;rpctestv1b\x06proto3"
 
 var (
@@ -239,14 +241,16 @@ var file_kit_rpctest_v1_probe_proto_depIdxs = []int32{
 	0, // 1: kit.rpctest.v1.Probe.AskOwner:input_type -> kit.rpctest.v1.AskRequest
 	0, // 2: kit.rpctest.v1.Probe.AskStaff:input_type -> kit.rpctest.v1.AskRequest
 	0, // 3: kit.rpctest.v1.Probe.AskService:input_type -> kit.rpctest.v1.AskRequest
-	0, // 4: kit.rpctest.v1.Probe.AskOnce:input_type -> kit.rpctest.v1.AskRequest
-	1, // 5: kit.rpctest.v1.Probe.Ask:output_type -> kit.rpctest.v1.AskResponse
-	1, // 6: kit.rpctest.v1.Probe.AskOwner:output_type -> kit.rpctest.v1.AskResponse
-	1, // 7: kit.rpctest.v1.Probe.AskStaff:output_type -> kit.rpctest.v1.AskResponse
-	1, // 8: kit.rpctest.v1.Probe.AskService:output_type -> kit.rpctest.v1.AskResponse
-	1, // 9: kit.rpctest.v1.Probe.AskOnce:output_type -> kit.rpctest.v1.AskResponse
-	5, // [5:10] is the sub-list for method output_type
-	0, // [0:5] is the sub-list for method input_type
+	0, // 4: kit.rpctest.v1.Probe.AskAgain:input_type -> kit.rpctest.v1.AskRequest
+	0, // 5: kit.rpctest.v1.Probe.AskOnce:input_type -> kit.rpctest.v1.AskRequest
+	1, // 6: kit.rpctest.v1.Probe.Ask:output_type -> kit.rpctest.v1.AskResponse
+	1, // 7: kit.rpctest.v1.Probe.AskOwner:output_type -> kit.rpctest.v1.AskResponse
+	1, // 8: kit.rpctest.v1.Probe.AskStaff:output_type -> kit.rpctest.v1.AskResponse
+	1, // 9: kit.rpctest.v1.Probe.AskService:output_type -> kit.rpctest.v1.AskResponse
+	1, // 10: kit.rpctest.v1.Probe.AskAgain:output_type -> kit.rpctest.v1.AskResponse
+	1, // 11: kit.rpctest.v1.Probe.AskOnce:output_type -> kit.rpctest.v1.AskResponse
+	6, // [6:12] is the sub-list for method output_type
+	0, // [0:6] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name

@@ -26,6 +26,7 @@ const (
 	Probe_AskOwner_FullMethodName   = "/kit.rpctest.v1.Probe/AskOwner"
 	Probe_AskStaff_FullMethodName   = "/kit.rpctest.v1.Probe/AskStaff"
 	Probe_AskService_FullMethodName = "/kit.rpctest.v1.Probe/AskService"
+	Probe_AskAgain_FullMethodName   = "/kit.rpctest.v1.Probe/AskAgain"
 	Probe_AskOnce_FullMethodName    = "/kit.rpctest.v1.Probe/AskOnce"
 )
 
@@ -43,6 +44,8 @@ type ProbeClient interface {
 	AskStaff(ctx context.Context, in *AskRequest, opts ...grpc.CallOption) (*AskResponse, error)
 	// Ask, for other rooms.
 	AskService(ctx context.Context, in *AskRequest, opts ...grpc.CallOption) (*AskResponse, error)
+	// Ask, which may be heard twice: a connection tries it again when it is lost.
+	AskAgain(ctx context.Context, in *AskRequest, opts ...grpc.CallOption) (*AskResponse, error)
 	// Ask, for staff with an idempotency key.
 	AskOnce(ctx context.Context, in *AskRequest, opts ...grpc.CallOption) (*AskResponse, error)
 }
@@ -95,6 +98,16 @@ func (c *probeClient) AskService(ctx context.Context, in *AskRequest, opts ...gr
 	return out, nil
 }
 
+func (c *probeClient) AskAgain(ctx context.Context, in *AskRequest, opts ...grpc.CallOption) (*AskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AskResponse)
+	err := c.cc.Invoke(ctx, Probe_AskAgain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *probeClient) AskOnce(ctx context.Context, in *AskRequest, opts ...grpc.CallOption) (*AskResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AskResponse)
@@ -119,6 +132,8 @@ type ProbeServer interface {
 	AskStaff(context.Context, *AskRequest) (*AskResponse, error)
 	// Ask, for other rooms.
 	AskService(context.Context, *AskRequest) (*AskResponse, error)
+	// Ask, which may be heard twice: a connection tries it again when it is lost.
+	AskAgain(context.Context, *AskRequest) (*AskResponse, error)
 	// Ask, for staff with an idempotency key.
 	AskOnce(context.Context, *AskRequest) (*AskResponse, error)
 	mustEmbedUnimplementedProbeServer()
@@ -142,6 +157,9 @@ func (UnimplementedProbeServer) AskStaff(context.Context, *AskRequest) (*AskResp
 }
 func (UnimplementedProbeServer) AskService(context.Context, *AskRequest) (*AskResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AskService not implemented")
+}
+func (UnimplementedProbeServer) AskAgain(context.Context, *AskRequest) (*AskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AskAgain not implemented")
 }
 func (UnimplementedProbeServer) AskOnce(context.Context, *AskRequest) (*AskResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AskOnce not implemented")
@@ -239,6 +257,24 @@ func _Probe_AskService_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Probe_AskAgain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProbeServer).AskAgain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Probe_AskAgain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProbeServer).AskAgain(ctx, req.(*AskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Probe_AskOnce_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AskRequest)
 	if err := dec(in); err != nil {
@@ -279,6 +315,10 @@ var Probe_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AskService",
 			Handler:    _Probe_AskService_Handler,
+		},
+		{
+			MethodName: "AskAgain",
+			Handler:    _Probe_AskAgain_Handler,
 		},
 		{
 			MethodName: "AskOnce",

@@ -1410,7 +1410,7 @@ const file_souk_carts_v1_service_proto_rawDesc = "" +
 	"\x05total\x18\b \x01(\v2\x13.souk.type.v1.MoneyR\x05total\x12\x19\n" +
 	"\btax_rate\x18\t \x01(\tR\ataxRate\x12!\n" +
 	"\fweight_grams\x18\n" +
-	" \x01(\x05R\vweightGrams2\x8a\b\n" +
+	" \x01(\x05R\vweightGrams2\x95\b\n" +
 	"\x05Carts\x12`\n" +
 	"\n" +
 	"CreateCart\x12 .souk.carts.v1.CreateCartRequest\x1a\x13.souk.carts.v1.Cart\"\x1b\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
@@ -1422,8 +1422,9 @@ const file_souk_carts_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"PutAddress\x12 .souk.carts.v1.PutAddressRequest\x1a\x13.souk.carts.v1.Cart\"-\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02!:\x01*\x1a\x1c/api/carts/{cart_id}/address\x12\xa1\x01\n" +
 	"\x13ListShippingOptions\x12).souk.carts.v1.ListShippingOptionsRequest\x1a*.souk.carts.v1.ListShippingOptionsResponse\"3\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02'\x12%/api/carts/{cart_id}/shipping-options\x12u\n" +
-	"\vPutShipping\x12!.souk.carts.v1.PutShippingRequest\x1a\x13.souk.carts.v1.Cart\".\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\":\x01*\x1a\x1d/api/carts/{cart_id}/shipping\x12[\n" +
-	"\x0eGetForCheckout\x12$.souk.carts.v1.GetForCheckoutRequest\x1a\x1b.souk.carts.v1.CheckoutCart\"\x06\xaa\xbb\x18\x02\b\x04\x12i\n" +
+	"\vPutShipping\x12!.souk.carts.v1.PutShippingRequest\x1a\x13.souk.carts.v1.Cart\".\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\":\x01*\x1a\x1d/api/carts/{cart_id}/shipping\x12f\n" +
+	"\x0eGetForCheckout\x12$.souk.carts.v1.GetForCheckoutRequest\x1a\x1b.souk.carts.v1.CheckoutCart\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x01\x12i\n" +
 	"\bFindings\x12\x1d.souk.type.v1.FindingsRequest\x1a\x1e.souk.type.v1.FindingsResponse\"\x1e\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/api/audit/cartsB9Z7github.com/seed-21071466/souk/gen/souk/carts/v1;cartsv1b\x06proto3"
 
 var (

@@ -2014,7 +2014,7 @@ const file_souk_catalog_v1_service_proto_rawDesc = "" +
 	"\x0eprice_revision\x18\x06 \x01(\x03R\rpriceRevision\x12\x1c\n" +
 	"\tavailable\x18\a \x01(\x05R\tavailable\x12\x1c\n" +
 	"\tbackorder\x18\b \x01(\bR\tbackorder\x12%\n" +
-	"\x0estock_revision\x18\t \x01(\x03R\rstockRevision2\xc9\t\n" +
+	"\x0estock_revision\x18\t \x01(\x03R\rstockRevision2\xdb\t\n" +
 	"\aCatalog\x12x\n" +
 	"\fListProducts\x12$.souk.catalog.v1.ListProductsRequest\x1a%.souk.catalog.v1.ListProductsResponse\"\x1b\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/products\x12r\n" +
 	"\n" +
@@ -2024,8 +2024,8 @@ const file_souk_catalog_v1_service_proto_rawDesc = "" +
 	"\vPutProducts\x12#.souk.catalog.v1.PutProductsRequest\x1a$.souk.catalog.v1.PutProductsResponse\"$\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/products:batch\x12t\n" +
 	"\x0eArchiveProduct\x12&.souk.catalog.v1.ArchiveProductRequest\x1a\x18.souk.catalog.v1.Product\" \xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x14*\x12/api/products/{id}\x12\x84\x01\n" +
 	"\vPutCategory\x12#.souk.catalog.v1.PutCategoryRequest\x1a\x19.souk.catalog.v1.Category\"5\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02):\bcategory\x1a\x1d/api/categories/{category.id}\x12\x80\x01\n" +
-	"\x0eListCategories\x12&.souk.catalog.v1.ListCategoriesRequest\x1a'.souk.catalog.v1.ListCategoriesResponse\"\x1d\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/categories\x12`\n" +
-	"\vGetVariants\x12#.souk.catalog.v1.GetVariantsRequest\x1a$.souk.catalog.v1.GetVariantsResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12\x81\x01\n" +
+	"\x0eListCategories\x12&.souk.catalog.v1.ListCategoriesRequest\x1a'.souk.catalog.v1.ListCategoriesResponse\"\x1d\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/categories\x12r\n" +
+	"\vGetVariants\x12#.souk.catalog.v1.GetVariantsRequest\x1a$.souk.catalog.v1.GetVariantsResponse\"\x18\xaa\xbb\x18\x11\b\x04\"\x05carts\"\x06orders\x90\x02\x01\x12\x81\x01\n" +
 	"\vAuditOffers\x12#.souk.catalog.v1.AuditOffersRequest\x1a$.souk.catalog.v1.AuditOffersResponse\"'\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/audit/catalog/offers\x12k\n" +
 	"\bFindings\x12\x1d.souk.type.v1.FindingsRequest\x1a\x1e.souk.type.v1.FindingsResponse\" \xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/api/audit/catalogB=Z;github.com/seed-21071466/souk/gen/souk/catalog/v1;catalogv1b\x06proto3"
 

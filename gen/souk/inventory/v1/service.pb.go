@@ -2230,7 +2230,7 @@ const file_souk_inventory_v1_service_proto_rawDesc = "" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1c\n" +
 	"\tavailable\x18\x02 \x01(\x05R\tavailable\x12\x1c\n" +
 	"\tbackorder\x18\x03 \x01(\bR\tbackorder\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\x03R\brevision2\x96\r\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision2\xc1\r\n" +
 	"\tInventory\x12\x91\x01\n" +
 	"\x0fRecordMovements\x12).souk.inventory.v1.RecordMovementsRequest\x1a*.souk.inventory.v1.RecordMovementsResponse\"'\xaa\xbb\x18\x04\b\x03\x10\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/api/stock/movements\x12|\n" +
 	"\n" +
@@ -2239,11 +2239,14 @@ const file_souk_inventory_v1_service_proto_rawDesc = "" +
 	"\rListMovements\x12'.souk.inventory.v1.ListMovementsRequest\x1a(.souk.inventory.v1.ListMovementsResponse\"(\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/stock/{sku}/movements\x12y\n" +
 	"\tPutPolicy\x12#.souk.inventory.v1.PutPolicyRequest\x1a\x18.souk.inventory.v1.Stock\"-\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02!:\x06policy\x1a\x17/api/stock/{sku}/policy\x12\x87\x01\n" +
 	"\vPutLocation\x12%.souk.inventory.v1.PutLocationRequest\x1a\x1b.souk.inventory.v1.Location\"4\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02(:\blocation\x1a\x1c/api/locations/{location.id}\x12\x80\x01\n" +
-	"\rListLocations\x12'.souk.inventory.v1.ListLocationsRequest\x1a(.souk.inventory.v1.ListLocationsResponse\"\x1c\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/locations\x12O\n" +
-	"\x04Hold\x12\x1e.souk.inventory.v1.HoldRequest\x1a\x1f.souk.inventory.v1.HoldResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12X\n" +
-	"\aRelease\x12!.souk.inventory.v1.ReleaseRequest\x1a\".souk.inventory.v1.ReleaseResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12b\n" +
-	"\fReleaseLines\x12&.souk.inventory.v1.ReleaseLinesRequest\x1a\".souk.inventory.v1.ReleaseResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12g\n" +
-	"\fAvailability\x12&.souk.inventory.v1.AvailabilityRequest\x1a'.souk.inventory.v1.AvailabilityResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12\x80\x01\n" +
+	"\rListLocations\x12'.souk.inventory.v1.ListLocationsRequest\x1a(.souk.inventory.v1.ListLocationsResponse\"\x1c\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/locations\x12Z\n" +
+	"\x04Hold\x12\x1e.souk.inventory.v1.HoldRequest\x1a\x1f.souk.inventory.v1.HoldResponse\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x02\x12c\n" +
+	"\aRelease\x12!.souk.inventory.v1.ReleaseRequest\x1a\".souk.inventory.v1.ReleaseResponse\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x02\x12m\n" +
+	"\fReleaseLines\x12&.souk.inventory.v1.ReleaseLinesRequest\x1a\".souk.inventory.v1.ReleaseResponse\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x02\x12q\n" +
+	"\fAvailability\x12&.souk.inventory.v1.AvailabilityRequest\x1a'.souk.inventory.v1.AvailabilityResponse\"\x10\xaa\xbb\x18\t\b\x04\"\x05carts\x90\x02\x01\x12\x80\x01\n" +
 	"\tListHolds\x12#.souk.inventory.v1.ListHoldsRequest\x1a$.souk.inventory.v1.ListHoldsResponse\"(\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/audit/inventory/holds\x12\x8b\x01\n" +
 	"\fAuditFigures\x12&.souk.inventory.v1.AuditFiguresRequest\x1a'.souk.inventory.v1.AuditFiguresResponse\"*\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/audit/inventory/figures\x12m\n" +
 	"\bFindings\x12\x1d.souk.type.v1.FindingsRequest\x1a\x1e.souk.type.v1.FindingsResponse\"\"\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x16\x12\x14/api/audit/inventoryBAZ?github.com/seed-21071466/souk/gen/souk/inventory/v1;inventoryv1b\x06proto3"

@@ -2275,15 +2275,21 @@ const file_souk_payments_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12+\n" +
 	"\x06amount\x18\x02 \x01(\v2\x13.souk.type.v1.MoneyR\x06amount\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason2\xe6\x0e\n" +
-	"\bPayments\x12Q\n" +
-	"\tAuthorize\x12\".souk.payments.v1.AuthorizeRequest\x1a\x18.souk.payments.v1.Intent\"\x06\xaa\xbb\x18\x02\b\x04\x12K\n" +
-	"\x06Cancel\x12\x1f.souk.payments.v1.CancelRequest\x1a\x18.souk.payments.v1.Intent\"\x06\xaa\xbb\x18\x02\b\x04\x12S\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason2\xa8\x0f\n" +
+	"\bPayments\x12\\\n" +
+	"\tAuthorize\x12\".souk.payments.v1.AuthorizeRequest\x1a\x18.souk.payments.v1.Intent\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x02\x12V\n" +
+	"\x06Cancel\x12\x1f.souk.payments.v1.CancelRequest\x1a\x18.souk.payments.v1.Intent\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x02\x12^\n" +
 	"\n" +
-	"HoldCredit\x12#.souk.payments.v1.HoldCreditRequest\x1a\x18.souk.payments.v1.Credit\"\x06\xaa\xbb\x18\x02\b\x04\x12Y\n" +
-	"\rReleaseCredit\x12&.souk.payments.v1.ReleaseCreditRequest\x1a\x18.souk.payments.v1.Credit\"\x06\xaa\xbb\x18\x02\b\x04\x12U\n" +
-	"\x0eCapturePayment\x12 .souk.payments.v1.CaptureRequest\x1a\x19.souk.payments.v1.Capture\"\x06\xaa\xbb\x18\x02\b\x04\x12R\n" +
-	"\rRefundPayment\x12\x1f.souk.payments.v1.RefundRequest\x1a\x18.souk.payments.v1.Refund\"\x06\xaa\xbb\x18\x02\b\x04\x12z\n" +
+	"HoldCredit\x12#.souk.payments.v1.HoldCreditRequest\x1a\x18.souk.payments.v1.Credit\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x02\x12d\n" +
+	"\rReleaseCredit\x12&.souk.payments.v1.ReleaseCreditRequest\x1a\x18.souk.payments.v1.Credit\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x02\x12`\n" +
+	"\x0eCapturePayment\x12 .souk.payments.v1.CaptureRequest\x1a\x19.souk.payments.v1.Capture\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x02\x12]\n" +
+	"\rRefundPayment\x12\x1f.souk.payments.v1.RefundRequest\x1a\x18.souk.payments.v1.Refund\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x02\x12z\n" +
 	"\fListCaptures\x12%.souk.payments.v1.ListCapturesRequest\x1a&.souk.payments.v1.ListCapturesResponse\"\x1b\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x0f\x12\r/api/captures\x12v\n" +
 	"\vListRefunds\x12$.souk.payments.v1.ListRefundsRequest\x1a%.souk.payments.v1.ListRefundsResponse\"\x1a\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x0e\x12\f/api/refunds\x12r\n" +
 	"\tGetWallet\x12\".souk.payments.v1.GetWalletRequest\x1a\x18.souk.payments.v1.Wallet\"'\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/wallets/{subject_id}\x12\x9d\x01\n" +

@@ -1511,13 +1511,14 @@ const file_souk_pricing_v1_service_proto_rawDesc = "" +
 	"valid_from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n" +
 	"\vvalid_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"validUntil\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x03R\brevision2\xa3\t\n" +
+	"\brevision\x18\x06 \x01(\x03R\brevision2\xb8\t\n" +
 	"\aPricing\x12v\n" +
 	"\tSetPrices\x12!.souk.pricing.v1.SetPricesRequest\x1a\".souk.pricing.v1.SetPricesResponse\"\"\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/api/prices:batch\x12p\n" +
 	"\n" +
-	"ListPrices\x12\".souk.pricing.v1.ListPricesRequest\x1a#.souk.pricing.v1.ListPricesResponse\"\x19\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\r\x12\v/api/prices\x12d\n" +
-	"\x05Quote\x12\x1d.souk.pricing.v1.QuoteRequest\x1a\x1e.souk.pricing.v1.QuoteResponse\"\x1c\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/api/quotes\x12R\n" +
-	"\tQuoteDesk\x12\x1d.souk.pricing.v1.QuoteRequest\x1a\x1e.souk.pricing.v1.QuoteResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12}\n" +
+	"ListPrices\x12\".souk.pricing.v1.ListPricesRequest\x1a#.souk.pricing.v1.ListPricesResponse\"\x19\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\r\x12\v/api/prices\x12n\n" +
+	"\x05Quote\x12\x1d.souk.pricing.v1.QuoteRequest\x1a\x1e.souk.pricing.v1.QuoteResponse\"&\xaa\xbb\x18\t\b\x01\"\x05carts\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/api/quotes\x90\x02\x01\x12]\n" +
+	"\tQuoteDesk\x12\x1d.souk.pricing.v1.QuoteRequest\x1a\x1e.souk.pricing.v1.QuoteResponse\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x01\x12}\n" +
 	"\n" +
 	"PutChannel\x12\".souk.pricing.v1.PutChannelRequest\x1a\x18.souk.pricing.v1.Channel\"1\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02%:\achannel\x1a\x1a/api/channels/{channel.id}\x12x\n" +
 	"\fListChannels\x12$.souk.pricing.v1.ListChannelsRequest\x1a%.souk.pricing.v1.ListChannelsResponse\"\x1b\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/channels\x12\x8e\x01\n" +

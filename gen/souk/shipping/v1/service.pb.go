@@ -1301,15 +1301,16 @@ const file_souk_shipping_v1_service_proto_rawDesc = "" +
 	"\aoutcome\x18\x01 \x01(\tR\aoutcome\x12<\n" +
 	"\n" +
 	"dispatched\x18\x02 \x03(\v2\x1c.souk.shipping.v1.ParcelLineR\n" +
-	"dispatched2\xb8\a\n" +
-	"\bShipping\x12k\n" +
-	"\x05Rates\x12\x1e.souk.shipping.v1.RatesRequest\x1a\x1f.souk.shipping.v1.RatesResponse\"!\xaa\xbb\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/api/shipping/rates\x12v\n" +
+	"dispatched2\xcd\a\n" +
+	"\bShipping\x12u\n" +
+	"\x05Rates\x12\x1e.souk.shipping.v1.RatesRequest\x1a\x1f.souk.shipping.v1.RatesResponse\"+\xaa\xbb\x18\t\b\x01\"\x05carts\x82\xd3\xe4\x93\x02\x15\x12\x13/api/shipping/rates\x90\x02\x01\x12v\n" +
 	"\aPutRate\x12 .souk.shipping.v1.PutRateRequest\x1a\x16.souk.shipping.v1.Rate\"1\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02%:\x04rate\x1a\x1d/api/shipping/rates/{rate.id}\x12\x80\x01\n" +
 	"\bDispatch\x12!.souk.shipping.v1.DispatchRequest\x1a\x1a.souk.shipping.v1.Shipment\"5\xaa\xbb\x18\x04\b\x03\x10\x01\x82\xd3\xe4\x93\x02':\x01*\"\"/api/shipments/{order_id}/dispatch\x12\x8c\x01\n" +
 	"\x05Track\x12\x1e.souk.shipping.v1.TrackRequest\x1a\x1a.souk.shipping.v1.Shipment\"G\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02;:\x01*\"6/api/shipments/{order_id}/parcels/{parcel_id}/tracking\x12x\n" +
 	"\vGetShipment\x12$.souk.shipping.v1.GetShipmentRequest\x1a\x1a.souk.shipping.v1.Shipment\"'\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/shipments/{order_id}\x12~\n" +
-	"\rListShipments\x12&.souk.shipping.v1.ListShipmentsRequest\x1a'.souk.shipping.v1.ListShipmentsResponse\"\x1c\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/shipments\x12M\n" +
-	"\x04Stop\x12\x1d.souk.shipping.v1.StopRequest\x1a\x1e.souk.shipping.v1.StopResponse\"\x06\xaa\xbb\x18\x02\b\x04\x12l\n" +
+	"\rListShipments\x12&.souk.shipping.v1.ListShipmentsRequest\x1a'.souk.shipping.v1.ListShipmentsResponse\"\x1c\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/shipments\x12X\n" +
+	"\x04Stop\x12\x1d.souk.shipping.v1.StopRequest\x1a\x1e.souk.shipping.v1.StopResponse\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x02\x12l\n" +
 	"\bFindings\x12\x1d.souk.type.v1.FindingsRequest\x1a\x1e.souk.type.v1.FindingsResponse\"!\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x15\x12\x13/api/audit/shippingB?Z=github.com/seed-21071466/souk/gen/souk/shipping/v1;shippingv1b\x06proto3"
 
 var (

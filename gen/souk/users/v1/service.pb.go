@@ -783,17 +783,18 @@ const file_souk_users_v1_service_proto_rawDesc = "" +
 	"\x10EraseUserRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"1\n" +
 	"\x11EraseUserResponse\x12\x1c\n" +
-	"\taddresses\x18\x01 \x01(\x05R\taddresses2\x80\x06\n" +
-	"\x05Users\x12N\n" +
+	"\taddresses\x18\x01 \x01(\x05R\taddresses2\xac\x06\n" +
+	"\x05Users\x12U\n" +
 	"\n" +
-	"PutContact\x12 .souk.users.v1.PutContactRequest\x1a\x16.souk.users.v1.Contact\"\x06\xaa\xbb\x18\x02\b\x04\x12M\n" +
+	"PutContact\x12 .souk.users.v1.PutContactRequest\x1a\x16.souk.users.v1.Contact\"\r\xaa\xbb\x18\t\b\x04\"\x05carts\x12X\n" +
 	"\n" +
-	"GetAddress\x12 .souk.users.v1.GetAddressRequest\x1a\x15.souk.type.v1.Address\"\x06\xaa\xbb\x18\x02\b\x04\x12b\n" +
+	"GetAddress\x12 .souk.users.v1.GetAddressRequest\x1a\x15.souk.type.v1.Address\"\x11\xaa\xbb\x18\n" +
+	"\b\x04\"\x06orders\x90\x02\x01\x12b\n" +
 	"\aPutUser\x12\x1d.souk.users.v1.PutUserRequest\x1a\x16.souk.users.v1.Contact\" \xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x14:\x01*\x1a\x0f/api/users/{id}\x12h\n" +
 	"\tListUsers\x12\x1f.souk.users.v1.ListUsersRequest\x1a .souk.users.v1.ListUsersResponse\"\x18\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/api/users\x12R\n" +
+	"/api/users\x12l\n" +
 	"\n" +
-	"GetContact\x12 .souk.users.v1.GetContactRequest\x1a\x1a.souk.users.v1.ContactCard\"\x06\xaa\xbb\x18\x02\b\x04\x12\\\n" +
+	"GetContact\x12 .souk.users.v1.GetContactRequest\x1a\x1a.souk.users.v1.ContactCard\" \xaa\xbb\x18\x19\b\x04\"\rnotifications\"\x06orders\x90\x02\x01\x12\\\n" +
 	"\aGetUser\x12\x1d.souk.users.v1.GetUserRequest\x1a\x13.souk.users.v1.User\"\x1d\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/users/{id}\x12m\n" +
 	"\tEraseUser\x12\x1f.souk.users.v1.EraseUserRequest\x1a .souk.users.v1.EraseUserResponse\"\x1d\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x11*\x0f/api/users/{id}\x12i\n" +
 	"\bFindings\x12\x1d.souk.type.v1.FindingsRequest\x1a\x1e.souk.type.v1.FindingsResponse\"\x1e\xaa\xbb\x18\x02\b\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/api/audit/usersB9Z7github.com/seed-21071466/souk/gen/souk/users/v1;usersv1b\x06proto3"

@@ -1,4 +1,4 @@
-package app
+package storesql
 
 import (
 	"slices"
@@ -50,4 +50,13 @@ func (r *recent) find(cartID string) (cart.Cart, bool) {
 	c, ok := r.by[cartID]
 	c.Lines = slices.Clone(c.Lines)
 	return c, ok
+}
+
+// forget begins anew, for a store that others write now.
+func (r *recent) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by != nil {
+		r.by, r.ring, r.next = nil, [recentMax]string{}, 0
+	}
 }

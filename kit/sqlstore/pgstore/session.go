@@ -1,0 +1,279 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// session is one connection and, after that was lost, the next: what it does for a store is in sqlstore.Conn. Statements
+// of our own are prepared when it connects, each room's when it first runs.
+type session struct {
+	d       *database
+	as      role
+	base    context.Context // of all that no caller may cut short
+	raw     *pgconn.PgConn
+	stmts   map[string]*stmt
+	named   int   // statements, to name the next
+	pending bool  // a view has begun; its BEGIN travels with the first statement
+	reading *rows // the result that is coming in
+}
+
+// Our own statements, by the names under which each connection has them.
+var ours = map[string]string{
+	"begin":      "BEGIN ISOLATION LEVEL SERIALIZABLE",
+	"lock":       "LOCK TABLE souk_writer IN EXCLUSIVE MODE",
+	"holder":     "UPDATE souk_writer SET holder = $1 WHERE holder <> $1",
+	"view":       "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	"commit":     "COMMIT",
+	"rollback":   "ROLLBACK",
+	"savepoint":  "SAVEPOINT member",
+	"release":    "RELEASE SAVEPOINT member",
+	"rollbackto": "ROLLBACK TO SAVEPOINT member",
+	"notify":     "SELECT pg_notify($1, $2)",
+}
+
+func newSession(d *database, as role, base context.Context) *session {
+	return &session{d: d, as: as, base: base, stmts: map[string]*stmt{}}
+}
+
+func (d *database) openWriter(ctx context.Context) (*session, error) {
+	s := newSession(d, writes, context.Background())
+	if err := s.connect(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// dead reports whether the connection is gone.
+func (s *session) dead() bool { return s.raw == nil || s.raw.IsClosed() }
+
+// connect makes a new connection that knows our statements, and checks what commits on it are worth.
+func (s *session) connect(ctx context.Context) error {
+	s.drop()
+	raw, err := s.d.dial(ctx, s.as, nil)
+	if err != nil {
+		return err
+	}
+	s.raw = raw
+	if err := s.prime(ctx); err != nil {
+		s.drop()
+		return s.d.explain(err)
+	}
+	if s.as != writes {
+		return nil
+	}
+	if err := s.requireDurable(ctx); err != nil {
+		s.drop()
+		return err
+	}
+	return nil
+}
+
+// prime prepares our own statements in one round trip.
+func (s *session) prime(ctx context.Context) error {
+	p := s.raw.StartPipeline(ctx)
+	for name, text := range ours {
+		p.SendPrepare(name, text, nil)
+	}
+	return errors.Join(p.Sync(), p.Close())
+}
+
+// requireDurable refuses a server that acknowledges what a crash may take back.
+func (s *session) requireDurable(ctx context.Context) error {
+	r := s.raw.ExecParams(ctx, `SELECT name FROM pg_settings
+		WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name`, nil, nil, nil, nil).Read()
+	if r.Err != nil {
+		return fmt.Errorf("read the settings of commits: %w", r.Err)
+	}
+	if len(r.Rows) > 0 {
+		return fmt.Errorf("%s is off and must be on: commits would not be durable", r.Rows[0][0])
+	}
+	return nil
+}
+
+// drop forgets the connection and all that it knew.
+func (s *session) drop() {
+	if s.raw == nil {
+		return
+	}
+	s.reading = nil
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = s.raw.Close(ctx) // it only fails to say good-bye
+	s.raw = nil
+	s.d.connections.Dec()
+}
+
+// Close waits a little for a connection that was lost to be cleared away.
+func (s *session) Close() error {
+	if s.raw == nil {
+		return nil
+	}
+	gone := s.raw.CleanupDone()
+	s.drop()
+	select {
+	case <-gone:
+	case <-time.After(answerTimeout):
+	}
+	return nil
+}
+
+// call is one of our own statements with its arguments.
+type call struct {
+	name string
+	args []string
+}
+
+// burst runs statements of our own in one round trip and returns their tags; after one that fails none runs.
+func (s *session) burst(calls ...call) (tags []pgconn.CommandTag, err error) {
+	if err := s.settle(); err != nil {
+		return nil, err
+	}
+	p := s.raw.StartPipeline(s.base)
+	for _, c := range calls {
+		c.send(p)
+	}
+	err = p.Sync()
+	for range calls {
+		if err != nil {
+			break
+		}
+		var tag pgconn.CommandTag
+		if tag, err = nextTag(p); err == nil {
+			tags = append(tags, tag)
+		}
+	}
+	if closed := p.Close(); err == nil {
+		err = closed
+	}
+	return tags, s.failed(err)
+}
+
+func (c call) send(p *pgconn.Pipeline) {
+	args := make([][]byte, len(c.args))
+	for i, arg := range c.args {
+		args[i] = []byte(arg)
+	}
+	p.SendQueryPrepared(c.name, args, nil, nil)
+}
+
+// nextTag reads the next answer to its end.
+func nextTag(p *pgconn.Pipeline) (pgconn.CommandTag, error) {
+	results, err := p.GetResults()
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	rr, ok := results.(*pgconn.ResultReader)
+	if !ok {
+		return pgconn.CommandTag{}, fmt.Errorf("the server answered out of turn: %T", results)
+	}
+	return rr.Close()
+}
+
+// Begin connects if need be, takes the writers' lock and only then its snapshot. A connection that was lost while nobody
+// used it is replaced.
+func (s *session) Begin() (alone bool, err error) {
+	fresh := s.dead()
+	if fresh {
+		if err := s.connect(s.base); err != nil {
+			return false, finalError{err}
+		}
+	}
+	tags, err := s.burst(call{name: "begin"}, call{name: "lock"}, call{"holder", []string{s.d.me}})
+	switch {
+	case err == nil:
+		return tags[2].RowsAffected() == 0, nil
+	case s.dead() && !fresh:
+		s.drop()
+		return s.Begin()
+	case s.dead():
+		return false, finalError{err}
+	}
+	return false, err
+}
+
+// BeginView begins with the first statement.
+func (s *session) BeginView() error {
+	s.pending = true
+	return nil
+}
+
+// Commit leaves the outcome unknown when the connection is lost meanwhile: then it must not run again.
+func (s *session) Commit(news string) error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	p := s.raw.StartPipeline(s.base)
+	call{name: "commit"}.send(p)
+	if news != "" {
+		p.SendPipelineSync() // after the commit, not within it: NOTIFY holds a lock of the whole database until its own
+		call{"notify", []string{s.d.channel(), news}}.send(p)
+	}
+	err := p.Sync()
+	var tag pgconn.CommandTag
+	if err == nil {
+		tag, err = nextTag(p)
+	}
+	told := p.Close()
+	switch {
+	case err != nil && s.dead():
+		return finalError{fmt.Errorf("it is not known whether the commit was kept: %w", err)}
+	case err != nil:
+		return s.failed(err)
+	case tag.String() != "COMMIT":
+		return finalError{fmt.Errorf("the server answered the commit with %s", tag)}
+	case told != nil:
+		s.d.log.Warn("other processes were not told of a commit; they look for themselves", "store", s.d.schema, "error", told)
+	}
+	return nil
+}
+
+// Rollback has nothing to do before a view's first statement.
+func (s *session) Rollback() error {
+	if s.pending {
+		s.pending = false
+		return nil
+	}
+	return s.run("rollback")
+}
+
+// Savepoint replaces the one before, of which only the newest is ever gone back to.
+func (s *session) Savepoint() error { return s.run("savepoint") }
+
+// Release keeps what was written since.
+func (s *session) Release() error { return s.run("release") }
+
+// RollbackTo undoes what was written since.
+func (s *session) RollbackTo() error { return s.run("rollbackto") }
+
+func (s *session) run(name string) error {
+	_, err := s.burst(call{name: name})
+	return err
+}
+
+// settle readies the connection for another request: what is still coming in is put aside for its reader.
+func (s *session) settle() error {
+	if s.dead() {
+		return errLost
+	}
+	if s.reading != nil {
+		s.reading.putAside()
+	}
+	if s.dead() {
+		return errLost
+	}
+	return nil
+}
+
+// Script runs statements by the simple protocol, which takes several at once.
+func (s *session) Script(text string) error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	_, err := s.raw.Exec(s.base, portable(text)).ReadAll()
+	return s.failed(err)
+}
