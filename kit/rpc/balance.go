@@ -16,7 +16,7 @@ import (
 // The names by which gRPC knows our resolver and our balancer.
 const (
 	scheme       = "souk"
-	balancerName = "souk_least_pending"
+	balancerName = "souk-least-pending"
 )
 
 func init() { // gRPC wants it before any connection is made
@@ -125,8 +125,8 @@ type choice struct {
 	weight  float64
 }
 
-// load is what a further call would make of the replica's.
-func (c choice) load() float64 { return float64(c.replica.pending.Load()+1) / c.weight }
+// load is what the replica has to do, by its weight.
+func (c choice) load() float64 { return float64(c.replica.pending.Load()) / c.weight }
 
 // choices are the replicas of the lowest priority that there is.
 type choices struct {
@@ -147,26 +147,31 @@ func (s *choices) add(c choice) {
 	s.list, s.weight = append(s.list, c), s.weight+c.weight
 }
 
-// best draws two by their weight and takes the one with less to do.
+// best draws one by its weight, and takes any other one instead that has less to do.
 func (s *choices) best() choice {
-	best := s.draw()
-	if len(s.list) > 1 {
-		if other := s.draw(); other.load() < best.load() {
-			best = other
-		}
+	first := s.draw()
+	if len(s.list) == 1 {
+		return s.list[0]
 	}
-	return best
+	other := rand.IntN(len(s.list) - 1)
+	if other >= first {
+		other++
+	}
+	if s.list[other].load() < s.list[first].load() {
+		return s.list[other]
+	}
+	return s.list[first]
 }
 
-func (s *choices) draw() choice {
-	at := rand.Float64() * s.weight
-	for _, c := range s.list[:len(s.list)-1] {
+func (s *choices) draw() int {
+	at, last := rand.Float64()*s.weight, len(s.list)-1
+	for i, c := range s.list[:last] {
 		if at < c.weight {
-			return c
+			return i
 		}
 		at -= c.weight
 	}
-	return s.list[len(s.list)-1]
+	return last
 }
 
 // picker chooses the replica of a gRPC call.

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,7 +78,7 @@ func openWriteConn(path string, role ...pragma) (*conn, error) {
 	}
 	c.durable = true
 	for _, want := range []pragma{{"journal_mode", "wal"}, {"synchronous", "2"}} {
-		if err := c.require(want); err != nil {
+		if err := c.require(want, "commits would not be durable"); err != nil {
 			_ = c.Close()
 			return nil, err
 		}
@@ -85,15 +86,26 @@ func openWriteConn(path string, role ...pragma) (*conn, error) {
 	return c, nil
 }
 
-func (c *conn) require(want pragma) error {
+func (c *conn) require(want pragma, otherwise string) error {
 	got, err := c.readPragma(want.name)
 	if err != nil {
 		return fmt.Errorf("read %s back: %w", want.name, err)
 	}
 	if len(got) == 0 || fmt.Sprint(got[0]) != want.value {
-		return fmt.Errorf("%s is %v and must be %s: commits would not be durable", want.name, got, want.value)
+		return fmt.Errorf("%s is %v and must be %s: %s", want.name, got, want.value, otherwise)
 	}
 	return nil
+}
+
+// overwriteDeleted fills what is deleted with zeros, where a schema asks for it.
+func (c *conn) overwriteDeleted(schemas []Schema) error {
+	if !slices.ContainsFunc(schemas, func(s Schema) bool { return s.Erases }) {
+		return nil
+	}
+	if err := c.Script("PRAGMA secure_delete=ON"); err != nil {
+		return fmt.Errorf("set secure_delete: %w", err)
+	}
+	return c.require(pragma{"secure_delete", "1"}, "an erasure would leave traces")
 }
 
 // readPragma is the one row that a pragma answers.

@@ -39,6 +39,9 @@ func openMigrated(ctx context.Context, path string, schemas []Schema) (*conn, er
 	if err != nil {
 		return nil, err
 	}
+	if err := c.overwriteDeleted(schemas); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
 	if _, err := MigrateConn(ctx, c, schemas); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

@@ -53,6 +53,10 @@ type Tx interface {
 type Schema struct {
 	Name  string
 	Files fs.FS
+	// Erases says that its rows are of persons, and what is deleted from them shall leave no trace in the database: SQLite
+	// overwrites it with zeros. PostgreSQL can no longer be asked for it; its bytes lie in the files, which only the server
+	// reads, until a vacuum and later rows have taken their place.
+	Erases bool
 }
 
 // Options of a store; the zero value works.
@@ -86,6 +90,7 @@ type Driver interface {
 type Store struct {
 	name    string
 	lies    atomic.Pointer[base]
+	shared  bool // see Shared; as it was opened, whatever lies beneath later
 	updates gate
 }
 
@@ -97,7 +102,7 @@ type base struct {
 }
 
 func newStore(name string, d Driver, listen func(hear func(news string))) *Store {
-	s, beneath := &Store{name: name}, &base{Driver: d, listen: listen}
+	s, beneath := &Store{name: name, shared: listen != nil}, &base{Driver: d, listen: listen}
 	if listen != nil {
 		listen(func(string) { beneath.bell.Ring() })
 	}

@@ -346,6 +346,7 @@ func (h *house) photograph() (dir string) {
 	if err := os.CopyFS(dir, only{os.DirFS(h.dir)}); err != nil {
 		h.t.Error(err)
 	}
+	must(h.t, sqlstoretest.Copy(context.Background(), h.dir, dir))
 	return dir
 }
 

@@ -13,11 +13,13 @@
 // life again. The room says no events, and no error or log line of it carries
 // more than ids.
 //
-// What is deleted or replaced is overwritten with zeros (SQLite's secure_delete),
-// so that an erased person is gone from the database file at the next
-// checkpoint. Until then the write-ahead log beside it (users.db-wal) may still
-// hold older pages; the log is written over as the store goes on, and removed
-// when the room closes. Backups made before, and the disk below the file
+// What is deleted or replaced is overwritten with zeros on SQLite
+// (secure_delete), so that an erased person is gone from the database file at
+// the next checkpoint. Until then the write-ahead log beside it (users.db-wal)
+// may still hold older pages; the log is written over as the store goes on, and
+// removed when the room closes. PostgreSQL answers nobody any more what was
+// deleted, and gives its bytes up to vacuum, to later rows and to its own log's
+// retention. Backups and archives made before, and the disk below the file
 // system, are the operator's to destroy.
 //
 // Under partition it chooses consistency: a contact that cannot be made durable
@@ -56,27 +58,11 @@ func open(ctx context.Context, env *room.Env) (room.Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := overwriteDeleted(ctx, store); err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
 	server := &wire.Server{Users: &app.Users{Store: store, Clock: env.Clock, IDs: env.IDs, Slog: env.Log, Shop: env.Shop}}
 	if err := server.Serve(ctx, env.RPC, env.REST, env.Edge(Name)); err != nil {
 		return nil, errors.Join(fmt.Errorf("serve users: %w", err), store.Close())
 	}
 	return &opened{store}, nil
-}
-
-// overwriteDeleted makes the store's one writing connection overwrite what it deletes, and reads back that it does.
-func overwriteDeleted(ctx context.Context, store *sqlstore.Store) error {
-	var on bool
-	err := store.Update(ctx, func(tx sqlstore.Tx) error { return tx.QueryRow(`PRAGMA secure_delete = ON`).Scan(&on) })
-	if err != nil {
-		return fmt.Errorf("make the store of users overwrite what it deletes: %w", err)
-	}
-	if !on {
-		return errors.New("the store of users does not overwrite what it deletes: an erasure would leave traces")
-	}
-	return nil
 }
 
 // Close closes the store.

@@ -108,7 +108,7 @@ func (b *Broker) answer(ctx context.Context, subject string, request any, each f
 		return nil, err
 	}
 	for {
-		m, err := sub.NextMsgWithContext(ctx)
+		m, err := next(ctx, sub)
 		if err != nil {
 			return nil, cmp.Or(context.Cause(link), err)
 		}
@@ -122,6 +122,13 @@ func (b *Broker) answer(ctx context.Context, subject string, request any, each f
 			return nil, err
 		}
 	}
+}
+
+// next is the next message of a row. Who answers may be killed in the middle.
+func next(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, messageMax)
+	defer cancel()
+	return sub.NextMsgWithContext(ctx)
 }
 
 // refusal is the owner's error, if it sent one.

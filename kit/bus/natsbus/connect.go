@@ -20,6 +20,7 @@ import (
 const (
 	connectMax = 2 * time.Second        // for one server to take a connection
 	answerMax  = 5 * time.Second        // for one answer
+	messageMax = 2 * time.Second        // for the first message of an answer, and for each further one
 	ackMax     = 5 * time.Second        // for a publication to be acknowledged
 	retryMin   = 100 * time.Millisecond // before something that failed is tried again; doubled for each further time
 	retryMax   = 2 * time.Second        // the longest pause between two tries

@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	stop()
+	if order := os.Getenv(speakerEnv); order != "" {
+		fmt.Fprintln(os.Stderr, speak(order))
+		os.Exit(1)
+	}
 	goleak.VerifyTestMain(m)
 }
 

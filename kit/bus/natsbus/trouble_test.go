@@ -91,6 +91,33 @@ func (s *trouble) proves() {
 	until(s.t, "the broker is back for the listener", s.there.Ready)
 }
 
+// The figures are all told, and are what happened.
+func TestFigures(t *testing.T) {
+	url, shop, source := embedded(t), newShop(), bustest.NewSource("talker")
+	here, there := prometheus.NewRegistry(), prometheus.NewRegistry()
+	connect(t, url, natsbus.Options{Shop: shop, Registerer: here}).Relay(source)
+	l := listen(t, connect(t, url, natsbus.Options{Shop: shop, Registerer: there}), bus.FromStart)
+	l.settles(babble(source, 30))
+	copies(t, url, shop, source)
+	for _, row := range []struct {
+		registry *prometheus.Registry
+		name     string
+		want     float64
+	}{
+		{here, "souk_bus_broker_connected", 1},
+		{here, "souk_bus_broker_reconnects_total", 0},
+		{here, "souk_bus_relay_published_total", 30},
+		{here, "souk_bus_relay_lag_events", 0},
+		{here, "souk_bus_relay_mismatches_total", 0},
+		{here, "souk_bus_relay_replaced_total", 0},
+		{there, "souk_bus_feed_head", 30},
+		{l.registry, "souk_bus_lag_events", 0},
+		{l.registry, "souk_bus_handled_total", 30},
+	} {
+		until(t, row.name+" is told", func() error { return is(row.registry, row.name, row.want) })
+	}
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -129,6 +156,23 @@ func TestTheBrokerIsAwayAndItShows(t *testing.T) {
 	s.back()
 	s.proves()
 	until(t, "the lag is gone", func() error { return is(s.observed, "souk_bus_relay_lag_events", 0) })
+}
+
+func TestTheBrokerComesAfterTheRooms(t *testing.T) {
+	s := inTrouble(t, engine.NATSOptions{})
+	must(t, s.server.Kill())
+	shop, source := newShop(), bustest.NewSource("talker")
+	babble(source, 20)
+	here := connect(t, s.server.URL(), natsbus.Options{Shop: shop})
+	here.Relay(source)
+	l := listen(t, connect(t, s.server.URL(), natsbus.Options{Shop: shop}), bus.FromStart)
+	if err := says(here.Ready(), "is away"); err != nil {
+		t.Error(err)
+	}
+	s.back()
+	l.settles(20)
+	l.wants(1, 20)
+	until(t, "the broker is there", here.Ready)
 }
 
 func TestTheBrokerLosesAll(t *testing.T) {

@@ -71,6 +71,15 @@ func New(ctx context.Context) (url string, err error) {
 	return server.Database(ctx, name)
 }
 
+// Run runs one of the server's own client programs, such as pg_dump, and returns what it printed.
+func Run(ctx context.Context, program string, args ...string) ([]byte, error) {
+	server, err := postgres(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return server.Run(ctx, program, args...)
+}
+
 // sweep removes the folders of binaries that have ended, whose servers have died with them.
 func sweep() {
 	folders, err := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))

@@ -126,7 +126,8 @@ type role struct {
 var (
 	writes   = role{"writer", writeTimeout, writeTimeout, lockTimeout}
 	reads    = role{"reader", readTimeout, readTimeout, lockTimeout}
-	migrates = role{"migrator", 0, 0, 0} // as long as its context
+	migrates = role{"migrator", 0, 0, 0}                        // as long as its context
+	copies   = role{"copier", 0, 10 * time.Minute, lockTimeout} // reads a snapshot for as long as it takes, but does not sleep over it
 	listens  = role{"listener", 0, 0, lockTimeout}
 )
 
@@ -246,4 +247,9 @@ func (c *patientConn) wait(set func(time.Time) error) error {
 // openReader connects when the first statement comes.
 func (d *database) openReader(context.Context) (sqlstore.Conn, error) {
 	return newSession(d, reads, context.Background()), nil
+}
+
+// openLong connects for a snapshot.
+func (d *database) openLong(context.Context) (sqlstore.Conn, error) {
+	return newSession(d, copies, context.Background()), nil
 }

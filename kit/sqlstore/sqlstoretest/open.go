@@ -3,13 +3,16 @@ package sqlstoretest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/seed-21071466/souk/kit/engine/enginetest"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/kit/sqlstore/pgstore"
 )
@@ -18,7 +21,7 @@ import (
 const Env = "SOUK_TEST_STORE"
 
 // Open is sqlstore.Open for the tests of what stands on a store. Where Env says so, path names a schema of its own in a
-// real PostgreSQL instead of a file; the same path is the same schema.
+// real PostgreSQL instead of a file, with the table of leases; the same path is the same schema.
 func Open(ctx context.Context, path string, o sqlstore.Options) (*sqlstore.Store, error) {
 	switch chosen := os.Getenv(Env); chosen {
 	case "":
@@ -28,6 +31,7 @@ func Open(ctx context.Context, path string, o sqlstore.Options) (*sqlstore.Store
 		if err != nil {
 			return nil, err
 		}
+		o.Schemas = append(o.Schemas[:len(o.Schemas):len(o.Schemas)], lease.Schema())
 		return pgstore.Open(ctx, address, o)
 	default:
 		return nil, fmt.Errorf("%s=%s: want postgres, or nothing for SQLite", Env, chosen)
@@ -39,6 +43,23 @@ func Stores(dir string) func(ctx context.Context, room string, o sqlstore.Option
 	return func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error) {
 		return Open(ctx, filepath.Join(dir, room+".db"), o)
 	}
+}
+
+// SkipUnlessSQLite skips what is about SQLite's own ways where Env chooses another database.
+func SkipUnlessSQLite(t testing.TB, why string) {
+	t.Helper()
+	if chosen := os.Getenv(Env); chosen != "" {
+		t.Skipf("on %s: %s", chosen, why)
+	}
+}
+
+// Copy copies the stores in one folder to another, as they are at one moment. Where they are files it does nothing: the
+// caller copies the folder.
+func Copy(ctx context.Context, from, to string) error {
+	if os.Getenv(Env) == "" {
+		return nil
+	}
+	return schemas.copy(ctx, from, to)
 }
 
 // schemas are those of this test binary, in one database.
@@ -61,11 +82,7 @@ func (n *named) of(ctx context.Context, path string) (string, error) {
 		}
 		n.url, n.names = made, map[string]string{}
 	}
-	name, known := n.names[path]
-	if !known {
-		name = fmt.Sprintf("%s_%d", strings.TrimSuffix(filepath.Base(path), ".db"), len(n.names)+1)
-		n.names[path] = name
-	}
+	name := n.name(path)
 	u, err := url.Parse(n.url)
 	if err != nil {
 		return "", err
@@ -74,4 +91,37 @@ func (n *named) of(ctx context.Context, path string) (string, error) {
 	query.Set("search_path", name)
 	u.RawQuery = query.Encode()
 	return u.String(), nil
+}
+
+func (n *named) name(path string) string {
+	name, known := n.names[path]
+	if !known { // it ends so that none begins another
+		name = fmt.Sprintf("%s_%d_", strings.TrimSuffix(filepath.Base(path), ".db"), len(n.names)+1)
+		n.names[path] = name
+	}
+	return name
+}
+
+// copy dumps the schemas of one folder, gives them the other's names, and restores them.
+func (n *named) copy(ctx context.Context, from, to string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	args, renamed := []string{"--no-owner"}, []string{}
+	for path, name := range maps.Clone(n.names) {
+		if filepath.Dir(path) == from {
+			args = append(args, "--schema="+name)
+			renamed = append(renamed, name, n.name(filepath.Join(to, filepath.Base(path))))
+		}
+	}
+	dump, err := enginetest.Run(ctx, "pg_dump", append(args, n.url)...)
+	if err != nil {
+		return err
+	}
+	script := filepath.Join(to, "dump.sql")
+	if err := os.WriteFile(script, []byte(strings.NewReplacer(renamed...).Replace(string(dump))), 0o600); err != nil {
+		return err
+	}
+	defer os.Remove(script)
+	_, err = enginetest.Run(ctx, "psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--file="+script, n.url)
+	return err
 }

@@ -1,6 +1,7 @@
 package view_test
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"testing"
@@ -144,35 +145,60 @@ var planted = []struct {
 	{"an order with something to undo whose run is done", `UPDATE saga_runs SET state = 'done' WHERE id = 'ord_003'`, []string{"run_ends_when_all_is_undone ord_003"}},
 	{"an after-sale run that goes on for nothing", `UPDATE saga_runs SET state = 'running' WHERE id = 'ord_001.aftersale'`, []string{"run_ends_or_is_parked ord_001"}},
 	{"money to be taken and nobody takes it", `UPDATE saga_runs SET state = 'done' WHERE id = 'ord_004.aftersale'`, []string{"aftersale_has_a_run ord_004"}},
-	{"sums that do not add up", `UPDATE events SET data = replace(data, '"items":100,', '"items":101,') WHERE stream = 'ord_001' AND version = 1`, []string{"totals_add_up ord_001"}},
 }
 
 func TestEveryPlantedFaultIsNamed(t *testing.T) {
 	for _, c := range planted {
 		t.Run(c.given, func(t *testing.T) {
-			d := open(t)
-			d.confirmed(1, left, wanted, taken, comes, came, giving, given)
-			d.settling(1, saga.Done)
-			d.tell(2, saga.Running)
-			d.tell(3, saga.Compensating, order.StockHeld{}, order.RejectedEvent{At: noon, Undo: undoing})
-			d.confirmed(4, left, wanted)
-			d.settling(4, saga.Running)
-			if found, _ := d.findings(); len(found) != 0 {
-				t.Fatalf("found before: %+v", found)
-			}
+			d := fourOrders(t)
 			d.exec(c.sql)
-			found, _ := d.findings()
-			var got []string
-			for _, f := range found {
-				got = append(got, f.Rule+" "+f.Subject)
-				if f.Guarantee == 0 || f.Message == "" {
-					t.Errorf("%+v", f)
-				}
-			}
-			if slices.Sort(got); !slices.Equal(got, c.want) {
-				t.Errorf("found %+v, want %v", found, c.want)
-			}
+			d.finds(c.want...)
 		})
+	}
+}
+
+func TestSumsThatDoNotAddUpAreNamed(t *testing.T) {
+	d := fourOrders(t)
+	d.update(func(tx sqlstore.Tx) error {
+		var data []byte
+		if err := tx.QueryRow(`SELECT data FROM events WHERE stream = 'ord_001' AND version = 1`).Scan(&data); err != nil {
+			return err
+		}
+		wrong := bytes.Replace(data, []byte(`"items":100,`), []byte(`"items":101,`), 1)
+		_, err := tx.Exec(`UPDATE events SET data = ? WHERE stream = 'ord_001' AND version = 1`, wrong)
+		return err
+	})
+	d.finds("totals_add_up ord_001")
+}
+
+// fourOrders are in order, each in another state.
+func fourOrders(t *testing.T) *desk {
+	t.Helper()
+	d := open(t)
+	d.confirmed(1, left, wanted, taken, comes, came, giving, given)
+	d.settling(1, saga.Done)
+	d.tell(2, saga.Running)
+	d.tell(3, saga.Compensating, order.StockHeld{}, order.RejectedEvent{At: noon, Undo: undoing})
+	d.confirmed(4, left, wanted)
+	d.settling(4, saga.Running)
+	if found, _ := d.findings(); len(found) != 0 {
+		t.Fatalf("found before: %+v", found)
+	}
+	return d
+}
+
+func (d *desk) finds(want ...string) {
+	d.Helper()
+	found, _ := d.findings()
+	var got []string
+	for _, f := range found {
+		got = append(got, f.Rule+" "+f.Subject)
+		if f.Guarantee == 0 || f.Message == "" {
+			d.Errorf("%+v", f)
+		}
+	}
+	if slices.Sort(got); !slices.Equal(got, want) {
+		d.Errorf("found %+v, want %v", found, want)
 	}
 }
 

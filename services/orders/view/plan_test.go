@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/orders/view"
 )
 
@@ -80,6 +81,7 @@ func (d *desk) plan(q question) (steps []string) {
 // Every list, with any mixture of filters, from its beginning or from a mark, finds its rows by an index whose order is
 // the list's.
 func TestNoListScansOrSorts(t *testing.T) {
+	sqlstoretest.SkipUnlessSQLite(t, "it reads SQLite's plans")
 	l := &listener{}
 	d := &desk{TB: t, path: filepath.Join(t.TempDir(), "orders.db"), wrap: func(of sqlstore.Driver) sqlstore.Driver { l.Driver = of; return l }}
 	d.project(0)

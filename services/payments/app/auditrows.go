@@ -118,6 +118,6 @@ func (b *books) credits() error {
 		`SELECT c.order_id, COALESCE(SUM(CASE o.kind WHEN 'capture' THEN o.credit_minor END), 0) AS taken FROM credits c
 		LEFT JOIN operations o ON o.shop = c.shop AND o.kind IN ('capture', 'refund') AND o.order_id = c.order_id AND o.state = 'done'
 		AND c.captured_minor > 0 WHERE c.shop = ? GROUP BY c.shop, c.order_id, c.run_id
-		HAVING taken <> c.captured_minor OR COALESCE(SUM(CASE o.kind WHEN 'refund' THEN o.credit_minor END), 0) <> c.refunded_minor
+		HAVING COALESCE(SUM(CASE o.kind WHEN 'capture' THEN o.credit_minor END), 0) <> c.captured_minor OR COALESCE(SUM(CASE o.kind WHEN 'refund' THEN o.credit_minor END), 0) <> c.refunded_minor
 		OR c.captured_minor + c.released_minor > c.amount_minor OR c.refunded_minor > c.captured_minor`)
 }

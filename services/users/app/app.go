@@ -29,7 +29,7 @@ func Schema() sqlstore.Schema {
 	if err != nil {
 		panic("users schema: " + err.Error()) // only for an invalid path
 	}
-	return sqlstore.Schema{Name: "users", Files: files}
+	return sqlstore.Schema{Name: "users", Files: files, Erases: true}
 }
 
 // Users is the room at work; all its parts are needed. It is safe for concurrency.
