@@ -62,6 +62,29 @@ func Copy(ctx context.Context, from, to string) error {
 	return schemas.copy(ctx, from, to)
 }
 
+// Contents is all that a store keeps, for a test that looks for what it must not keep: the bytes of its files, or a dump
+// in which text stands as it is.
+func Contents(ctx context.Context, path string) (all []byte, err error) {
+	if os.Getenv(Env) != "" {
+		return schemas.dump(ctx, path)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, content...)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("read store %s: it has no files", path)
+	}
+	return all, nil
+}
+
 // schemas are those of this test binary, in one database.
 var schemas named
 
@@ -83,14 +106,30 @@ func (n *named) of(ctx context.Context, path string) (string, error) {
 		n.url, n.names = made, map[string]string{}
 	}
 	name := n.name(path)
-	u, err := url.Parse(n.url)
+	return with(n.url, "search_path", name)
+}
+
+// with is the URL with one more parameter.
+func with(address, parameter, value string) (string, error) {
+	u, err := url.Parse(address)
 	if err != nil {
 		return "", err
 	}
 	query := u.Query()
-	query.Set("search_path", name)
-	u.RawQuery = query.Encode()
+	query.Set(parameter, value)
+	// libpq wants %20 where Go writes +.
+	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
 	return u.String(), nil
+}
+
+func (n *named) dump(ctx context.Context, path string) ([]byte, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	address, err := with(n.url, "options", "-c bytea_output=escape")
+	if err != nil {
+		return nil, err
+	}
+	return enginetest.Run(ctx, "pg_dump", "--schema="+n.name(path), address)
 }
 
 func (n *named) name(path string) string {
