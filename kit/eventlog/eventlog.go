@@ -93,6 +93,20 @@ func New(store *sqlstore.Store) (*Log, error) {
 	return l, nil
 }
 
+// lookTimeout bounds a look at the log's end; the next is a second away.
+const lookTimeout = 5 * time.Second
+
+// hear moves the head to where another process has come, or looks where that is.
+func (l *Log) hear(last int64) {
+	if last == 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+		defer cancel()
+		_ = l.look(ctx) // the store says to all who read it why it cannot be read, and the next look is a second away
+		return
+	}
+	l.head.advance(last)
+}
+
 const (
 	insertEvent = `INSERT INTO events (position, stream, version, prev, type, schema, data, time,
 	shop, actor, on_behalf_of, reason, correlation, causation, trace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
@@ -204,20 +218,6 @@ func (l *Log) HeadNow(ctx context.Context) (int64, error) {
 	}
 	return l.Head(), nil
 }
-
-// hear is told how far another process has brought the log, or that it is time to look.
-func (l *Log) hear(last int64) {
-	if last > 0 {
-		l.head.advance(last)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookMax)
-	defer cancel()
-	_ = l.look(ctx) // a store that cannot be read now is looked at again with the next news
-}
-
-// lookMax bounds one look at where the log ends.
-const lookMax = 5 * time.Second
 
 // look moves the head to where the store's log ends.
 func (l *Log) look(ctx context.Context) error {
