@@ -6,17 +6,33 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/seed-21071466/souk/kit/backup"
 	"github.com/seed-21071466/souk/kit/placement"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/rest"
+	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
-const movesPath = "/api/moves/"
+// Where operators move rooms, and fetch backups.
+const (
+	movesPath   = "/api/moves/"
+	backupsPath = "/api/backups/"
+)
 
-// mayMove lets staff move rooms whose key has the scope for it.
-func mayMove(r *http.Request) (string, bool) {
-	who, staff := staffName(r)
-	return who, staff && rest.CallFrom(r.Context()).Principal.May(placement.Scope)
+// may lets staff do what their key has the scope for.
+func may(scope string) func(*http.Request) (string, bool) {
+	return func(r *http.Request) (string, bool) {
+		who, staff := staffName(r)
+		return who, staff && rest.CallFrom(r.Context()).Principal.May(scope)
+	}
+}
+
+// backedUp are the rooms that a backup copies.
+func (s *Shop) backedUp() (rooms []backup.Room) {
+	s.homes.Each(func(room string, store *sqlstore.Store, schemas []sqlstore.Schema) {
+		rooms = append(rooms, backup.Of(room, store, schemas))
+	})
+	return rooms
 }
 
 // moves serves the moves of rooms some of which live in other processes: each is asked of the process that has the room.

@@ -20,9 +20,11 @@ import (
 	"sync/atomic"
 
 	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/backup"
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/bus/faultbus"
 	"github.com/seed-21071466/souk/kit/bus/natsbus"
+	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/placement"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/room"
@@ -51,6 +53,7 @@ type Shop struct {
 	mux     *rest.Mux    // the rooms' REST
 	network *network
 	homes   *placement.Homes
+	backups *backup.Server
 	house   *room.House
 	bus     *bus.Bus
 	broker  *natsbus.Broker // nil: events stay in this process
@@ -78,6 +81,7 @@ func Open(ctx context.Context, o Options) (s *Shop, err error) {
 func (s *Shop) open(ctx context.Context) (err error) {
 	o, t := s.o, s.o.Telemetry
 	s.homes = homes(o)
+	s.backups = &backup.Server{Rooms: s.backedUp, Shop: Name, Dir: o.Dir, Clock: clock.System{}, Log: t.Log}
 	if err := s.homes.Take(names(o.Targets.rooms)...); err != nil {
 		return err
 	}
@@ -185,6 +189,9 @@ func (s *Shop) Close(ctx context.Context) error {
 	var errs []error
 	if s.homes != nil {
 		s.homes.Stop() // before the rooms close the stores that it moves
+	}
+	if s.backups != nil {
+		s.backups.Stop()
 	}
 	if s.bus != nil {
 		s.bus.Close()
