@@ -35,6 +35,7 @@ type commands struct {
 	Backup  backup.Cmd        `cmd:"" help:"Copy all rooms of a shop at one moment, while it runs."`
 	Restore backup.RestoreCmd `cmd:"" help:"Put a backup into an empty data folder, or empty databases."`
 	Keys    keysCmd           `cmd:"" help:"See, make and take away the staff's keys."`
+	Certs   certsCmd          `cmd:"" help:"Make certificates for the processes of a shop, and renew them."`
 	Config  configCmd         `cmd:"" help:"Print every setting, its value and whence it comes."`
 }
 

@@ -2,9 +2,13 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
@@ -22,22 +26,56 @@ type room struct {
 // Name is the room's.
 func (r *room) Name() string { return r.name }
 
-// Hold fences the store.
+// Hold holds all who write the store, in other processes too, by an update that waits: nothing commits meanwhile.
 func (r *room) Hold(ctx context.Context, most time.Duration) (Held, error) {
-	fence, err := r.store.Fence(ctx, most)
-	if err != nil {
-		return nil, err
+	h := &held{room: r, release: make(chan struct{}), ended: make(chan struct{})}
+	begun := make(chan struct{})
+	go func() {
+		defer close(h.ended)
+		h.err = r.store.Update(ctx, func(tx sqlstore.Tx) error { return h.wait(tx, begun, most) })
+	}()
+	select {
+	case <-begun:
+		return h, nil
+	case <-h.ended:
+		return nil, h.err
 	}
-	return &held{r, fence}, nil
 }
 
 type held struct {
-	room  *room
-	fence *sqlstore.Fence
+	room    *room
+	once    sync.Once
+	runs    int // of the update; only the first one holds
+	release chan struct{}
+	fallen  atomic.Bool
+	ended   chan struct{}
+	err     error
+}
+
+func (h *held) wait(tx sqlstore.Tx, begun chan<- struct{}, most time.Duration) error {
+	if h.runs++; h.runs > 1 {
+		return nil // the hold is over, and what else was in its commit runs again
+	}
+	var migrations int // the transaction begins with its first statement
+	if err := tx.QueryRow("SELECT COUNT(*) FROM schema_migrations").Scan(&migrations); err != nil {
+		return err
+	}
+	timer := clock.System{}.NewTimer(most)
+	defer timer.Stop()
+	close(begun)
+	select {
+	case <-h.release:
+	case <-timer.C():
+	}
+	h.fallen.Store(true)
+	return nil
 }
 
 // Release lets the updates go on.
-func (h *held) Release() { h.fence.Release() }
+func (h *held) Release() {
+	h.once.Do(func() { close(h.release) })
+	<-h.ended
+}
 
 // Begin keeps a goroutine in the snapshot, where it waits for what is to be read.
 func (h *held) Begin(ctx context.Context) (Snapshot, error) {
@@ -45,10 +83,10 @@ func (h *held) Begin(ctx context.Context) (Snapshot, error) {
 	s := &snapshot{room: h.room, stop: stop, jobs: make(chan job), ended: make(chan struct{})}
 	begun := make(chan struct{})
 	go s.read(reading, h.room.store, begun)
-	err := sqlstore.ErrFence
+	err := errors.New("the updates went on before the snapshot stood")
 	select {
 	case <-begun:
-		if h.fence.Held() {
+		if !h.fallen.Load() {
 			return s, nil
 		}
 	case <-s.ended:

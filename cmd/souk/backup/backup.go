@@ -43,7 +43,8 @@ func (c *Cmd) Run(ctx context.Context, shop *client.Client, out io.Writer) error
 		return err
 	}
 	partial := c.To + ".partial"
-	m, err := keep(&chunks{ctx: ctx, shop: shop, path: address + begun.ID + "/"}, partial, strings.HasSuffix(c.To, ".tar.zst"))
+	stream := backup.Chunks(func(n int) ([]byte, error) { return shop.Bytes(ctx, address+begun.ID+"/"+strconv.Itoa(n)) })
+	m, err := keep(stream, partial, strings.HasSuffix(c.To, ".tar.zst"))
 	if err != nil {
 		_ = shop.Delete(context.WithoutCancel(ctx), address+begun.ID, nil) // the shop gives it up by itself, too
 		return errors.Join(err, os.RemoveAll(partial))
@@ -100,37 +101,6 @@ func keepFile(from io.Reader, to string, p *progress) (*backup.Manifest, error) 
 		return nil, err
 	}
 	return seen.manifest()
-}
-
-// chunks is the stream of a backup that the shop gives in chunks.
-type chunks struct {
-	ctx  context.Context
-	shop *client.Client
-	path string
-	n    int
-	rest []byte
-	done bool
-}
-
-// Read asks for the next chunk when it needs it. One that was lost on the way is asked for once more.
-func (c *chunks) Read(p []byte) (int, error) {
-	for len(c.rest) == 0 {
-		if c.done {
-			return 0, io.EOF
-		}
-		chunk := c.path + strconv.Itoa(c.n)
-		content, err := c.shop.Bytes(c.ctx, chunk)
-		if err != nil && c.ctx.Err() == nil {
-			content, err = c.shop.Bytes(c.ctx, chunk)
-		}
-		if err != nil {
-			return 0, err
-		}
-		c.n, c.rest, c.done = c.n+1, content, len(content) == 0
-	}
-	n := copy(p, c.rest)
-	c.rest = c.rest[n:]
-	return n, nil
 }
 
 func syncFolder(path string) error {

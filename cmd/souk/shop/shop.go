@@ -25,6 +25,7 @@ import (
 	"github.com/seed-21071466/souk/kit/bus/faultbus"
 	"github.com/seed-21071466/souk/kit/bus/natsbus"
 	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/placement"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/room"
@@ -54,8 +55,10 @@ type Shop struct {
 	network *network
 	homes   *placement.Homes
 	backups *backup.Server
+	copied  *backup.Peer // the rooms here, for a backup that another process takes
 	house   *room.House
 	bus     *bus.Bus
+	leases  *lease.Book     // of what only one process of a room does
 	broker  *natsbus.Broker // nil: events stay in this process
 	joined  atomic.Bool     // the broker has been reached, and all that comes over it has been found
 	ran     sync.WaitGroup
@@ -82,6 +85,7 @@ func (s *Shop) open(ctx context.Context) (err error) {
 	o, t := s.o, s.o.Telemetry
 	s.homes = homes(o)
 	s.backups = &backup.Server{Rooms: s.backedUp, Shop: Name, Dir: o.Dir, Clock: clock.System{}, Log: t.Log}
+	s.copied = &backup.Peer{Rooms: s.roomsHere, Clock: clock.System{}, Log: t.Log}
 	if err := s.homes.Take(names(o.Targets.rooms)...); err != nil {
 		return err
 	}
@@ -97,12 +101,13 @@ func (s *Shop) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.mux = rest.New(rest.Options{Log: t.Log})
+	s.leases = lease.NewBook(lease.Options{Log: t.Log, Registerer: t.Registry, TTL: o.Settings.Leases.TTL})
 	if err := s.openBus(ctx); err != nil {
 		return err
 	}
 	s.house, err = room.Open(ctx, room.Shared{
 		Shop: Name, Dir: o.Dir, Elsewhere: names(o.Targets.away), Log: t.Log, Registerer: t.Registry, RPC: s.network.rpc,
-		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: s.homes.OpenStore, StoreURL: s.storeURL,
+		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: s.homes.OpenStore, StoreURL: s.storeURL, Leases: s.leases,
 	}, o.Targets.rooms...)
 	if err != nil {
 		return err
@@ -192,6 +197,7 @@ func (s *Shop) Close(ctx context.Context) error {
 	}
 	if s.backups != nil {
 		s.backups.Stop()
+		s.copied.Stop()
 	}
 	if s.bus != nil {
 		s.bus.Close()

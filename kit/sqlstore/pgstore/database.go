@@ -126,7 +126,7 @@ type role struct {
 var (
 	writes   = role{"writer", writeTimeout, writeTimeout, lockTimeout}
 	reads    = role{"reader", readTimeout, readTimeout, lockTimeout}
-	migrates = role{"migrator", 0, 0, 0}                        // as long as its context
+	migrates = role{"migrator", 0, 0, 0}                     // as long as its context
 	copies   = role{"copier", 0, 6 * time.Hour, lockTimeout} // reads a snapshot for as long as it takes, and waits for its turn
 	listens  = role{"listener", 0, 0, lockTimeout}
 )
