@@ -30,6 +30,9 @@ type Bench struct {
 func (b *Bench) Run(t *testing.T, plan []Round) {
 	t.Helper()
 	t.Logf("the plan:\n%s", Print(plan))
+	if err := CutAllowed(); err != nil {
+		t.Logf("no packets are dropped here, so links are harmed by proxies alone: %v", err)
+	}
 	for _, r := range plan {
 		if !t.Run(fmt.Sprintf("%d %s %s", r.Number, r.Fault, r.Target), func(t *testing.T) { b.round(t, r) }) {
 			t.Fatalf("round %d is where it went wrong; repeat the plan by its seed", r.Number)

@@ -37,7 +37,7 @@ func Main(run func() int) int {
 		_ = os.Setenv(whyNotEnv, err.Error()) // it has no NUL
 		return run()
 	}
-	code, err := runApart()
+	code, err := runApart(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		return max(code, 1)
@@ -64,14 +64,14 @@ func allowed() error {
 }
 
 // runApart runs this binary again, in a new network.
-func runApart() (code int, err error) {
+func runApart(args []string) (code int, err error) {
 	runtime.LockOSThread() // the child dies with the thread that started it
 	defer runtime.UnlockOSThread()
 	self, err := os.Executable()
 	if err != nil {
 		return 1, err
 	}
-	cmd := exec.Command(self, os.Args[1:]...)
+	cmd := exec.Command(self, args...)
 	cmd.Env = append(os.Environ(), insideEnv+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
