@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-21071466/souk/cmd/souk/client"
 	"github.com/seed-21071466/souk/cmd/souk/runs"
+	"github.com/seed-21071466/souk/cmd/souk/split"
 	"github.com/seed-21071466/souk/cmd/souk/trace"
 	"github.com/seed-21071466/souk/cmd/souk/verify"
 )
@@ -29,6 +30,7 @@ type commands struct {
 	Verify verify.Cmd `cmd:"" help:"Check the books of a shop."`
 	Runs   runs.Cmd   `cmd:"" help:"See and resolve saga runs and letters that need somebody."`
 	Trace  trace.Cmd  `cmd:"" help:"Draw the tree of one request."`
+	Split  split.Cmd  `cmd:"" help:"Move a room's rows to a database of their own, or back, while the shop runs."`
 	Keys   keysCmd    `cmd:"" help:"See, make and take away the staff's keys."`
 	Config configCmd  `cmd:"" help:"Print every setting, its value and whence it comes."`
 }
@@ -44,6 +46,8 @@ func (c *commands) target(command string) *client.Target {
 		return &c.Verify.Target
 	case "runs":
 		return &c.Runs.Target
+	case "split":
+		return &c.Split.Target
 	case "trace":
 		return &c.Trace.Target
 	}

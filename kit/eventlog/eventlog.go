@@ -11,6 +11,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -74,8 +75,8 @@ func Schema() sqlstore.Schema {
 	return sqlstore.Schema{Name: "eventlog", Files: files}
 }
 
-// Log is the log of one store. It is safe for concurrency. A store has one Log in a process, and nobody else appends to
-// it: only the one that appended moves its Head, and it remembers how streams end.
+// Log is the log of one store. It is safe for concurrency. A store has one Log in a process, which remembers how streams
+// end. Where other processes append too, their Logs hear of it and move their Heads.
 type Log struct {
 	store *sqlstore.Store
 	head  head
@@ -85,7 +86,11 @@ type Log struct {
 // New reads the head of the store's log. The store has been opened with Schema.
 func New(store *sqlstore.Store) (*Log, error) {
 	l := &Log{store: store}
-	return l, l.look(context.Background())
+	if err := l.look(context.Background()); err != nil {
+		return nil, err
+	}
+	store.Listen(l.hear)
+	return l, nil
 }
 
 const (
@@ -122,6 +127,9 @@ func (l *Log) Append(tx sqlstore.Tx, stream string, expected int64, events ...Ev
 	}
 	l.ends.keep(stream, at)
 	tx.AfterCommit(func() { l.head.advance(last) })
+	if l.store.Shared() {
+		sqlstore.Announce(tx, strconv.FormatInt(last, 10))
+	}
 	return at.version, nil
 }
 
@@ -198,6 +206,20 @@ func (l *Log) HeadNow(ctx context.Context) (int64, error) {
 	}
 	return l.Head(), nil
 }
+
+// hear is told how far another process has brought the log, or that it is time to look.
+func (l *Log) hear(news string) {
+	if last, err := strconv.ParseInt(news, 10, 64); err == nil {
+		l.head.advance(last)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookMax)
+	defer cancel()
+	_ = l.look(ctx) // a store that cannot be read now is looked at again with the next news
+}
+
+// lookMax bounds one look at where the log ends.
+const lookMax = 5 * time.Second
 
 // look moves the head to where the store's log ends.
 func (l *Log) look(ctx context.Context) error {

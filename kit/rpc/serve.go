@@ -60,7 +60,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, o ServeOptions) erro
 	var err error
 	select {
 	case <-ctx.Done():
-		s.notice(context.WithoutCancel(ctx), o.Notice)
+		s.health.Shutdown()
+		rest(context.WithoutCancel(ctx), o.Notice) // callers hear it and go elsewhere
 	case err = <-failed:
 		err = fmt.Errorf("serve rooms on %s: %w", l.Addr(), err)
 	}
@@ -118,12 +119,6 @@ func (s *Server) grpcServer() *grpc.Server {
 	healthv1.RegisterHealthServer(g, s.health)
 	reflection.Register(g)
 	return g
-}
-
-// notice tells the callers to go elsewhere and gives them a moment to do so.
-func (s *Server) notice(ctx context.Context, d time.Duration) {
-	s.health.Shutdown()
-	rest(ctx, d)
 }
 
 // close lets nobody in any more, waits for the calls under way and then hangs up.

@@ -24,6 +24,18 @@ func (s *Store) Elsewhere() (count uint64, next <-chan struct{}) {
 	return beneath.bell.Elsewhere()
 }
 
+// sharedRest is how long a loop rests at most that others may have given something to do.
+const sharedRest = time.Second
+
+// RestAtMost is how long a loop may sleep that is woken by what this process commits: as long as it likes, or a second
+// when other processes may commit something for it to do.
+func (s *Store) RestAtMost(most time.Duration) time.Duration {
+	if s.Shared() {
+		return min(most, sharedRest)
+	}
+	return most
+}
+
 // Listen has hear told what other processes Announce, until the store closes: at once as a rule. Because news can be
 // lost, hear is also called with "" every second or so without any, and should then look for itself. It is called by one
 // goroutine, which it may keep busy. A database that no other process can write never calls it.

@@ -63,6 +63,7 @@ type carts struct {
 	app   *app.App
 	clock clock.Clock
 	log   *slog.Logger
+	env   *room.Env
 	life  context.Context // of the sweep
 	end   context.CancelFunc
 	work  sync.WaitGroup
@@ -73,7 +74,7 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &carts{store: store, clock: env.Clock, log: env.Log}
+	r := &carts{store: store, env: env, clock: env.Clock, log: env.Log}
 	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
 	r.app = app.New(app.Deps{
 		Store: store, Clock: env.Clock, IDs: env.IDs, TTL: c.TTL,
@@ -135,20 +136,20 @@ func (r *carts) connect(ctx context.Context, env *room.Env) error {
 
 // Start begins the sweep of ended carts.
 func (r *carts) Start(context.Context) error {
-	r.work.Go(r.sweep)
+	r.work.Go(func() { r.env.Alone(r.life, "sweep", r.sweep) })
 	return nil
 }
 
-func (r *carts) sweep() {
+func (r *carts) sweep(ctx context.Context) error {
 	timer := r.clock.NewTimer(sweepEvery)
 	defer timer.Stop()
 	for {
 		select {
-		case <-r.life.Done():
-			return
+		case <-ctx.Done():
+			return nil
 		case <-timer.C():
 		}
-		if n, err := r.store.Sweep(r.life); err != nil && r.life.Err() == nil {
+		if n, err := r.store.Sweep(ctx); err != nil && ctx.Err() == nil {
 			r.log.Error("cannot remove ended carts", "error", err)
 		} else if n > 0 {
 			r.log.Debug("removed ended carts", "carts", n)

@@ -85,7 +85,7 @@ type engines struct {
 func startEngines(t testing.TB) engines {
 	t.Helper()
 	ctx := context.Background()
-	e := engines{settings: map[string]string{"store.users": "file"}}
+	e := engines{settings: map[string]string{}}
 	postgres, err := engine.Postgres(ctx, t.TempDir(), engine.PostgresOptions{})
 	check(t, err)
 	broker, err := engine.NATS(ctx, t.TempDir(), engine.NATSOptions{})

@@ -64,6 +64,6 @@ func engines(t testing.TB) map[string]string {
 	}
 	t.Cleanup(func() { _ = broker.Kill() }) // its files go with the test
 	return map[string]string{
-		"store.all": enginetest.Database(t), "store.users": "file", "store.carts": enginetest.Redis(t, engine.RedisOptions{}).URL(), "broker.url": broker.URL(),
+		"store.all": enginetest.Database(t), "store.carts": enginetest.Redis(t, engine.RedisOptions{}).URL(), "broker.url": broker.URL(),
 	}
 }

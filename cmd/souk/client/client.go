@@ -79,6 +79,11 @@ func (c *Client) Post(ctx context.Context, path string, query url.Values, body, 
 	return c.call(ctx, http.MethodPost, path, query, encoded, into)
 }
 
+// Delete takes path away and decodes the answer as Get does.
+func (c *Client) Delete(ctx context.Context, path string, into any) error {
+	return c.call(ctx, http.MethodDelete, path, nil, nil, into)
+}
+
 // call tries until the shop answers something else than "later".
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, body []byte, into any) error {
 	for try := 1; ; try++ {

@@ -26,6 +26,7 @@ func (s *Shop) door(a gateway.Authenticator) (http.Handler, error) {
 	t := s.o.Telemetry
 	s.mux.Handle(lettersPath+"{rest...}", http.StripPrefix(strings.TrimSuffix(lettersPath, "/"), s.bus.LettersHandler(staffName)))
 	s.mux.Handle("GET /api/traces/{id}", t.Handler())
+	s.mux.Handle(movesPath+"{rest...}", http.StripPrefix(strings.TrimSuffix(movesPath, "/"), s.homes.Handler(mayMove)))
 	o := gateway.Options{
 		Auth: a, Limits: s.o.Settings.Gateway.limits(), Ready: s.Ready, Metrics: t.Metrics(), Log: t.Log, Clock: clock.System{},
 		IDs: id.NewSource(clock.System{}), Registerer: t.Registry, TracerProvider: t.TracerProvider,
@@ -56,6 +57,7 @@ func (s *Shop) handlers() map[string]http.Handler {
 	own := http.NewServeMux()
 	own.Handle(lettersPath, &letters{rooms})
 	own.Handle("/api/traces/", s.mux)
+	own.Handle(movesPath, &moves{rooms})
 	together := map[string]http.Handler{ownRoutes: own}
 	for name, h := range rooms {
 		together[name] = h
@@ -82,7 +84,7 @@ func (s *Shop) routes() ([]gateway.Route, error) {
 			routes = append(routes, besideRoute(beside, r.Name))
 		}
 	}
-	for _, own := range []string{route.MethodAny + " " + lettersPath + "{rest...}", "GET /api/traces/{id}"} {
+	for _, own := range []string{route.MethodAny + " " + lettersPath + "{rest...}", "GET /api/traces/{id}", route.MethodAny + " " + movesPath + "{rest...}"} {
 		routes = append(routes, besideRoute(own, ownRoutes))
 	}
 	return routes, nil

@@ -21,12 +21,9 @@ type Stores struct {
 	Notifications config.Address `name:"notifications" help:"Store of notifications, where it differs: postgres://, or file for the data folder."`
 }
 
-// embedded is how a room's own setting says that it stays in the data folder whatever all others do.
-const embedded = "file"
-
-// Of is the store of a room; "" for its file in the data folder.
-func (s Stores) Of(room string) string {
-	own := map[string]config.Address{
+// own is the setting of one room.
+func (s Stores) own(room string) config.Address {
+	return map[string]config.Address{
 		"users":         s.Users,
 		"catalog":       s.Catalog,
 		"pricing":       s.Pricing,
@@ -37,11 +34,6 @@ func (s Stores) Of(room string) string {
 		"orders":        s.Orders,
 		"notifications": s.Notifications,
 	}[room]
-	url := forRoom(cmp.Or(own, s.All).Reveal(), room)
-	if url == embedded {
-		return ""
-	}
-	return url
 }
 
 // Peers are the addresses at which rooms in other processes are found.

@@ -23,6 +23,8 @@ import (
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/bus/faultbus"
 	"github.com/seed-21071466/souk/kit/bus/natsbus"
+	"github.com/seed-21071466/souk/kit/lease"
+	"github.com/seed-21071466/souk/kit/placement"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/telemetry"
@@ -49,12 +51,13 @@ type Shop struct {
 	handler http.Handler // the public API, or only the process's own addresses
 	mux     *rest.Mux    // the rooms' REST
 	network *network
+	homes   *placement.Homes
 	house   *room.House
 	bus     *bus.Bus
+	leases  *lease.Book     // of what only one process of a room does
 	broker  *natsbus.Broker // nil: events stay in this process
 	joined  atomic.Bool     // the broker has been reached, and all that comes over it has been found
 	ran     sync.WaitGroup
-	unlocks []func() error
 }
 
 // Open opens the targets on the data folder and the stores that the settings name.
@@ -76,7 +79,8 @@ func Open(ctx context.Context, o Options) (s *Shop, err error) {
 
 func (s *Shop) open(ctx context.Context) (err error) {
 	o, t := s.o, s.o.Telemetry
-	if err := s.lockFiles(); err != nil {
+	s.homes = homes(o)
+	if err := s.homes.Take(names(o.Targets.rooms)...); err != nil {
 		return err
 	}
 	signer, err := auth.OpenSigner(o.Dir)
@@ -91,12 +95,13 @@ func (s *Shop) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.mux = rest.New(rest.Options{Log: t.Log})
+	s.leases = lease.NewBook(lease.Options{Log: t.Log, Registerer: t.Registry})
 	if err := s.openBus(ctx); err != nil {
 		return err
 	}
 	s.house, err = room.Open(ctx, room.Shared{
 		Shop: Name, Dir: o.Dir, Elsewhere: names(o.Targets.away), Log: t.Log, Registerer: t.Registry, RPC: s.network.rpc,
-		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: o.Settings.Stores.open(o.Dir), StoreURL: o.Settings.Stores.Of,
+		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: s.homes.OpenStore, StoreURL: s.storeURL, Leases: s.leases,
 	}, o.Targets.rooms...)
 	if err != nil {
 		return err
@@ -112,21 +117,6 @@ func (s *Shop) open(ctx context.Context) (err error) {
 	default:
 		return err
 	}
-}
-
-// lockFiles takes every room whose rows are in the data folder.
-func (s *Shop) lockFiles() error {
-	for _, r := range s.o.Targets.rooms {
-		if s.o.Settings.Stores.Of(r.Name) != "" {
-			continue
-		}
-		unlock, err := lock(s.o.Dir, r.Name)
-		if err != nil {
-			return err
-		}
-		s.unlocks = append(s.unlocks, unlock)
-	}
-	return nil
 }
 
 // openStaff reads the staff's keys, and makes one for the commands of this process.
@@ -196,6 +186,9 @@ func (s *Shop) Shown(ctx context.Context) error {
 // Close closes the bus, then the rooms in reverse, and frees the folder.
 func (s *Shop) Close(ctx context.Context) error {
 	var errs []error
+	if s.homes != nil {
+		s.homes.Stop() // before the rooms close the stores that it moves
+	}
 	if s.bus != nil {
 		s.bus.Close()
 		s.ran.Wait()
@@ -209,8 +202,8 @@ func (s *Shop) Close(ctx context.Context) error {
 	if s.network != nil {
 		errs = append(errs, s.network.close())
 	}
-	for _, unlock := range s.unlocks {
-		errs = append(errs, unlock())
+	if s.homes != nil {
+		errs = append(errs, s.homes.Close())
 	}
 	return errors.Join(errs...)
 }

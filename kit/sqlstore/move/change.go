@@ -123,9 +123,9 @@ func (m *mover) finish(ctx context.Context, held time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, undoMax)
 	defer cancel()
 	err := Left(ctx, m.to, m.ID, m.There) // the swap has put the former database here
-	if err == nil {
+	if err == nil && (m.From.Shared() || !m.to.Shared()) {
 		err = Arrived(ctx, m.From)
-	}
+	} // else the target stays unopenable to others until this process, which goes on alone, has started anew
 	if err != nil {
 		m.Log.Warn("the former database could not be told that its rows have moved; it takes no updates all the same", "move", m.ID, "from", m.Here, "error", err)
 	}

@@ -1,0 +1,65 @@
+package shop
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/seed-21071466/souk/kit/placement"
+	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/kit/rest"
+)
+
+const movesPath = "/api/moves/"
+
+// mayMove lets staff move rooms whose key has the scope for it.
+func mayMove(r *http.Request) (string, bool) {
+	who, staff := staffName(r)
+	return who, staff && rest.CallFrom(r.Context()).Principal.May(placement.Scope)
+}
+
+// moves serves the moves of rooms some of which live in other processes: each is asked of the process that has the room.
+type moves struct{ rooms map[string]http.Handler }
+
+// ServeHTTP answers as placement.Handler does for one process.
+func (m *moves) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	room := strings.TrimPrefix(r.URL.Path, movesPath)
+	if room == "" {
+		m.list(w, r)
+		return
+	}
+	h := m.rooms[room]
+	if h == nil {
+		rest.Refuse(w, r, problem.Newf(problem.NotFound, "unknown_room", "There is no room %.32q.", room))
+		return
+	}
+	h.ServeHTTP(w, r)
+}
+
+// list asks every room; one that does not answer fails the whole.
+func (m *moves) list(w http.ResponseWriter, r *http.Request) {
+	all := map[string]placement.Status{} // two rooms of one process both tell that process's moves
+	for name, h := range m.rooms {
+		answer := &kept{header: http.Header{}}
+		h.ServeHTTP(answer, r.Clone(r.Context()))
+		if answer.status != http.StatusOK {
+			answer.writeTo(w)
+			return
+		}
+		var page struct{ Moves []placement.Status }
+		if err := json.Unmarshal(answer.body, &page); err != nil {
+			rest.Refuse(w, r, problem.New(problem.Internal, "internal", "The moves could not be read.").Because(fmt.Errorf("moves of %s: %w", name, err)))
+			return
+		}
+		for _, s := range page.Moves {
+			all[s.ID] = s
+		}
+	}
+	list := make([]placement.Status, 0, len(all))
+	for _, s := range all {
+		list = append(list, s)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"moves": list}) // a client that has gone is nobody's problem
+}
