@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	seed   = flag.Uint64("seed", 4, "deals the plan")
+	seed   = flag.Uint64("seed", 66541, "deals the plan; the default's first rounds are of many kinds: the database dies, the broker hangs, notifications stutter")
 	rounds = flag.Int("rounds", 6, "faults that happen to each placement")
 )
 
