@@ -15,7 +15,7 @@ import (
 	"github.com/seed-21071466/souk/kit/sqlstore/pgstore"
 )
 
-func psql(t *testing.T, address string, statements ...string) {
+func psql(t testing.TB, address string, statements ...string) {
 	t.Helper()
 	args := []string{"--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1"}
 	for _, s := range statements {
