@@ -84,7 +84,6 @@ func (r *relay) run(ctx context.Context) {
 	}
 	r.active.Store(true)
 	defer r.active.Store(false)
-	defer r.js.CleanupPublisher()
 	for failed := 0; ctx.Err() == nil; failed++ {
 		before := r.published.Load()
 		err := r.copy(ctx)
