@@ -45,7 +45,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	tune()
-	t, err := newTelemetry(c.Log, settings.Telemetry)
+	t, err := newTelemetry(c.Log, settings.Telemetry, targets)
 	if err != nil {
 		return err
 	}
@@ -118,12 +118,15 @@ func tell(key string) {
 	}
 }
 
-func newTelemetry(level string, set telemetry.Settings) (*telemetry.Telemetry, error) {
+func newTelemetry(level string, set telemetry.Settings, targets shop.Targets) (*telemetry.Telemetry, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		panic(err) // the flag allows only levels
 	}
 	o := telemetry.Options{Out: os.Stdout, Level: l, RequestID: rpc.RequestID, MaySee: shop.MaySee}
+	if !targets.Whole() {
+		o.Process = targets.String()
+	}
 	if err := set.Apply(&o); err != nil {
 		return nil, err
 	}

@@ -42,13 +42,13 @@ type Kept struct {
 	Low    int64          // every position up to here is settled
 	Ahead  []int64        // those above it that are settled already
 	Parked map[string]int // letters by key
-	Epoch  int64          // of a Replicated one; 0 of others
+	Epoch  int64          // of one that several processes have before them: raised when a letter ends; else 0
 }
 
 // Step is what one batch changes.
 type Step struct {
 	From, To int64    // the mark moves from here to there
-	Epoch    int64    // as it was read; of a Replicated Keeper, ErrMoved when it has risen
+	Epoch    int64    // as it was read; ErrMoved when it has risen
 	Ahead    []int64  // positions above To that are settled from now on
 	Passed   bool     // positions that were kept as ahead may now be up to To, and be forgotten
 	Handle   []Event  // to have their effect, in this order

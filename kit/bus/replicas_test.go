@@ -15,6 +15,7 @@ import (
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 )
 
 // process is one of several that follow a source as the same consumer, on one store.
@@ -64,7 +65,7 @@ func openProcesses(t *testing.T, source *bustest.Source, handle bus.Handler, nam
 	path := filepath.Join(t.TempDir(), "shared.db")
 	all := make([]*process, len(names))
 	for i, name := range names {
-		store, err := sqlstore.Open(context.Background(), path, sqlstore.Options{Name: "room", Shared: true, Schemas: []sqlstore.Schema{
+		store, err := sqlstoretest.Open(context.Background(), path, sqlstore.Options{Name: "room", Shared: true, Schemas: []sqlstore.Schema{
 			bus.Schema(), lease.Schema(),
 			{Name: "effects", Files: fstest.MapFS{"001_effects.sql": {Data: []byte(
 				`CREATE TABLE effects (position BIGINT PRIMARY KEY, turn BIGINT NOT NULL, subject TEXT NOT NULL)`)}}},

@@ -74,8 +74,9 @@ func Schema() sqlstore.Schema {
 	return sqlstore.Schema{Name: "eventlog", Files: files}
 }
 
-// Log is the log of one store. It is safe for concurrency. A store has one Log in a process, and nobody else appends to
-// it: only the one that appended moves its Head, and it remembers how streams end.
+// Log is the log of one store. It is safe for concurrency. A process has one Log of a store, for it remembers how streams
+// end and moves its Head by what was appended through it. Where other processes append too, they tell each other how far
+// the log has come: their Heads follow at once as a rule, and within seconds when the news was lost.
 type Log struct {
 	store *sqlstore.Store
 	head  head
@@ -85,7 +86,25 @@ type Log struct {
 // New reads the head of the store's log. The store has been opened with Schema.
 func New(store *sqlstore.Store) (*Log, error) {
 	l := &Log{store: store}
-	return l, l.look(context.Background())
+	if err := l.look(context.Background()); err != nil {
+		return nil, err
+	}
+	store.Listen(l.hear)
+	return l, nil
+}
+
+// lookTimeout bounds a look at the log's end; the next is a second away.
+const lookTimeout = 5 * time.Second
+
+// hear moves the head to where another process has come, or looks where that is.
+func (l *Log) hear(last int64) {
+	if last == 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+		defer cancel()
+		_ = l.look(ctx) // the store says to all who read it why it cannot be read, and the next look is a second away
+		return
+	}
+	l.head.advance(last)
 }
 
 const (
@@ -122,6 +141,7 @@ func (l *Log) Append(tx sqlstore.Tx, stream string, expected int64, events ...Ev
 	}
 	l.ends.keep(stream, at)
 	tx.AfterCommit(func() { l.head.advance(last) })
+	sqlstore.Announce(tx, last)
 	return at.version, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/lease/leasetest"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -20,7 +21,7 @@ func openShared(t testing.TB, processes int, schemas ...sqlstore.Schema) []*sqls
 	path := filepath.Join(t.TempDir(), "shared.db")
 	stores := make([]*sqlstore.Store, processes)
 	for i := range stores {
-		store, err := sqlstore.Open(context.Background(), path, sqlstore.Options{Name: "shared", Schemas: schemas, Shared: true})
+		store, err := sqlstoretest.Open(context.Background(), path, sqlstore.Options{Name: "shared", Schemas: schemas, Shared: true})
 		if err != nil {
 			t.Fatal(err)
 		}

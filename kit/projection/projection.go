@@ -33,6 +33,7 @@ import (
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/internal/watermark"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
@@ -64,6 +65,7 @@ type Options struct {
 	Clock      clock.Clock           // nil: the system's
 	Log        *slog.Logger          // nil: discard
 	Registerer prometheus.Registerer // nil: no metrics
+	Leases     *lease.Keeper         // of the store, which has lease.Schema if it is shared; one of its own when nil
 }
 
 // Projector is a projection at work.
@@ -76,6 +78,8 @@ type Projector struct {
 	rested     time.Time     // when the last batch that was not full ended
 	waiting    atomic.Int32  // who waits for rows to come
 	wake       chan struct{} // somebody has begun to wait
+	look       chan struct{} // the same, for a process that does not project
+	leading    atomic.Bool   // this process projects
 
 	mu     sync.Mutex
 	closed bool
@@ -110,8 +114,11 @@ func New(ctx context.Context, store *sqlstore.Store, log *eventlog.Log, p Projec
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	pr := &Projector{projection: p, options: o, store: store, log: log, wake: make(chan struct{}, 1)}
-	if err := pr.resume(ctx); err != nil {
+	pr := &Projector{projection: p, options: o, store: store, log: log, wake: make(chan struct{}, 1), look: make(chan struct{}, 1)}
+	if pr.options.Leases == nil {
+		pr.options.Leases = lease.New(store, lease.Options{Clock: o.Clock, Log: o.Log, Registerer: o.Registerer})
+	}
+	if err := pr.open(ctx); err != nil {
 		return nil, fmt.Errorf("open projection %s: %w", p.Name, err)
 	}
 	if o.Registerer != nil {
@@ -142,7 +149,11 @@ func (p *Projector) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if head := p.log.Head(); position > head {
+	head, err := p.log.HeadNow(ctx)
+	if err != nil {
+		return err
+	}
+	if position > head {
 		return fmt.Errorf("it shows position %d and the log ends at %d; give it another version to make it anew", position, head)
 	}
 	p.mark.Set(position)
@@ -159,7 +170,9 @@ func (p *Projector) reset(tx sqlstore.Tx) error {
 	return err
 }
 
-// Run keeps the rows up with the log until the context ends or Close is called.
+// Run keeps the rows up with the log until the context ends or Close is called,
+// or, where several processes share the store, keeps an eye on how far another
+// has kept them up, and takes its place when that lives no more.
 // An event that cannot be applied holds the projection there, visibly: it is
 // tried again with growing pauses, because rows that skip an event are wrong.
 func (p *Projector) Run(ctx context.Context) error {
@@ -169,6 +182,11 @@ func (p *Projector) Run(ctx context.Context) error {
 	}
 	defer close(p.ended)
 	defer p.stop()
+	return p.live(ctx)
+}
+
+// project keeps the rows up.
+func (p *Projector) project(ctx context.Context) (err error) {
 	limit, pause := batchMax, pauseMin
 	for ctx.Err() == nil {
 		if err = p.step(ctx, limit); err == nil {
@@ -341,6 +359,7 @@ func (p *Projector) WaitFor(ctx context.Context, position int64) error {
 		case p.wake <- struct{}{}:
 		default: // it is awake
 		}
+		p.glanceNow()
 	}
 	if err := p.mark.Wait(ctx, position); err != nil {
 		return fmt.Errorf("wait for projection %s to show %d: %w", p.projection.Name, position, err)

@@ -40,6 +40,11 @@ type Room struct {
 	Open func(ctx context.Context, env *Env) (Opened, error)
 }
 
+// Tables are the room's schemas and those that the kit adds to every store, for whoever opens or migrates it.
+func (r Room) Tables() []sqlstore.Schema {
+	return append(r.Schemas[:len(r.Schemas):len(r.Schemas)], lease.Schema())
+}
+
 // Opened is a room that is open. It may also be a Starter and a Readier.
 type Opened interface {
 	// Close ends the room's work and frees what it holds. Its services are
@@ -80,17 +85,21 @@ type Env struct {
 
 	schemas []sqlstore.Schema
 	stores  func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
+	leases  *lease.Book
+	keeper  *lease.Keeper // of the room's store; nil before it is open
 }
 
 // OpenStore opens the room's own store, wherever the shop keeps it, and brings its schemas up to date.
 func (e *Env) OpenStore(ctx context.Context) (*sqlstore.Store, error) {
-	return e.stores(ctx, e.Name, sqlstore.Options{Name: e.Name, Schemas: e.schemas, Registerer: e.Registerer, Log: e.Log})
+	store, err := e.stores(ctx, e.Name, sqlstore.Options{Name: e.Name, Schemas: e.schemas, Registerer: e.Registerer, Log: e.Log})
+	if err == nil {
+		e.keeper = e.leases.Of(store)
+	}
+	return store, err
 }
 
-// AllSchemas are Schemas and the table of leases, which every store has: it may be shared one day.
-func (r Room) AllSchemas() []sqlstore.Schema {
-	return append(slices.Clone(r.Schemas), lease.Schema())
-}
+// Leases are those of the room's store, once it is open.
+func (e *Env) Leases() *lease.Keeper { return e.keeper }
 
 // Shared is what all rooms of a process have in common.
 type Shared struct {
@@ -105,6 +114,8 @@ type Shared struct {
 	REST       *rest.Mux
 	Bus        *bus.Bus
 	Tokens     *auth.Signer
+	// Leases say which of several processes does what only one may; default a book of its own.
+	Leases *lease.Book
 	// Stores opens the store of a room; default the file <Dir>/<room>.db.
 	Stores func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
 	// StoreURL tells where the store of a room is, "" on file; default "" for all.
@@ -124,6 +135,9 @@ func (s Shared) complete() Shared {
 	}
 	if s.RPC == nil {
 		s.RPC = rpc.NewServer(rpc.Options{Log: s.Log, Registerer: s.Registerer, Shop: s.Shop})
+	}
+	if s.Leases == nil {
+		s.Leases = lease.NewBook(lease.Options{Clock: s.Clock, Log: s.Log, Registerer: s.Registerer})
 	}
 	if s.Stores == nil {
 		s.Stores = func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error) {
@@ -154,8 +168,9 @@ func (s Shared) env(r Room) *Env {
 		Bus:        s.Bus,
 		Tokens:     s.Tokens,
 		StoreURL:   s.StoreURL(name),
-		schemas:    r.AllSchemas(),
+		schemas:    r.Tables(),
 		stores:     s.Stores,
+		leases:     s.Leases,
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // The names by which gRPC knows our resolver and our balancer.
 const (
 	scheme       = "souk"
-	balancerName = "souk_least_pending"
+	balancerName = "souk-least-pending"
 )
 
 func init() { // gRPC wants it before any connection is made

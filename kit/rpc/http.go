@@ -94,24 +94,19 @@ func (p *peer) chooseAfter(tried map[*replica]bool) *replica {
 	return r
 }
 
-// choose is a replica that was not tried yet, if possible one that says it serves; nil when there is none.
+// choose is a replica that says it serves and was not tried yet; nil when there is none. One that does not say so may be about
+// to end, and a connection to it may break under the request.
 func (p *peer) choose(tried map[*replica]bool) *replica {
-	var ready, others choices
+	var ready choices
 	for _, r := range *p.known.Load() {
-		switch {
-		case tried[r]:
-		case r.ready.Load():
+		if r.ready.Load() && !tried[r] {
 			ready.add(choice{replica: r})
-		default:
-			others.add(choice{replica: r})
 		}
 	}
-	for _, s := range []choices{ready, others} {
-		if len(s.list) > 0 {
-			return s.best().replica
-		}
+	if len(ready.list) == 0 {
+		return nil
 	}
-	return nil
+	return ready.best().replica
 }
 
 // pass sends the request to one replica.

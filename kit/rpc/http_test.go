@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	rpctestv1 "github.com/seed-21071466/souk/gen/kit/rpctest/v1"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/rpc/identity"
@@ -49,6 +50,9 @@ func told(res *http.Response, err error) (string, error) {
 func TestHTTPGoesTheWayOfCalls(t *testing.T) {
 	dir := t.TempDir()
 	library := rpc.NewServer(rpc.Options{Log: quiet, Keys: keys(t, dir, "library")})
+	rpctestv1.RegisterProbeServer(library.For("library"), struct {
+		rpctestv1.UnimplementedProbeServer
+	}{})
 	at := serve(t, library, listen(t, "127.0.0.1:0"), rpc.ServeOptions{Notice: time.Millisecond, HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from, _ := identity.From(r.Context())
 		body, _ := io.ReadAll(r.Body)
@@ -129,7 +133,7 @@ func TestHTTPIsRepeatedWhereItDoesNoHarm(t *testing.T) {
 }
 
 func TestHTTPWaitsForARoomThatHasJustGone(t *testing.T) {
-	first := serve(t, branch(library{}), listen(t, "127.0.0.1:0"), rpc.ServeOptions{Notice: time.Millisecond, Drain: time.Millisecond, HTTP: named("first")})
+	first := serve(t, branch(library{}), listen(t, "127.0.0.1:0"), rpc.ServeOptions{Notice: 200 * time.Millisecond, HTTP: named("first")})
 	s, _ := reader(t, "static:"+first.addr, rpc.Options{})
 	ask := sending(t, s)
 	if got, err := ask(); err != nil || got != "first" {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	rpctestv1 "github.com/seed-21071466/souk/gen/kit/rpctest/v1"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/rpc/address"
@@ -153,18 +155,26 @@ func TestABusyReplicaGetsLess(t *testing.T) {
 	l, inside, leave := waiting()
 	busy := serve(t, branch(l), listen(t, "127.0.0.1:0"), hasty)
 	free := serve(t, branch(library{}), listen(t, "127.0.0.1:0"), hasty)
-	_, client := reader(t, "static:"+busy.addr+","+free.addr, rpc.Options{})
-	ended := make(chan error, 100)
-	calls := 0
-	for stuck := false; !stuck; calls++ {
-		go func() {
-			_, err := client.Ask(t.Context(), echo)
-			ended <- err
-		}()
+	reg := prometheus.NewRegistry()
+	_, client := reader(t, "static:"+busy.addr+","+free.addr, rpc.Options{Registerer: reg})
+	for ready(t, reg) < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	stuck := make(chan error, 1)
+	ask := func() {
+		_, err := client.Ask(t.Context(), echo)
+		stuck <- err
+	}
+	go ask()
+	for found := false; !found; {
 		select {
 		case <-inside:
-			stuck = true
-		case <-time.After(5 * time.Millisecond): // the free one had it
+			found = true
+		case err := <-stuck: // the free one had it
+			if err != nil {
+				t.Fatal(err)
+			}
+			go ask()
 		}
 	}
 	for range 200 {
@@ -176,9 +186,24 @@ func TestABusyReplicaGetsLess(t *testing.T) {
 		t.Errorf("%d calls of 200 went to the busy replica", got)
 	}
 	close(leave)
-	for range calls {
-		if err := <-ended; err != nil {
-			t.Error(err)
+	if err := <-stuck; err != nil {
+		t.Error(err)
+	}
+}
+
+// ready is how many connections are.
+func ready(t testing.TB, reg *prometheus.Registry) (n float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if f.GetName() == "souk_rpc_connections" && m.Label[1].GetValue() == "ready" {
+				n += m.GetGauge().GetValue()
+			}
 		}
 	}
+	return n
 }

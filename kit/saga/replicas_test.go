@@ -14,6 +14,7 @@ import (
 	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 )
 
 // replica is one process of an agency, with a clock of its own: to stop it is to stop the process.
@@ -39,7 +40,7 @@ func openBranches(t testing.TB, names ...string) (all *branches, replicas []*rep
 	path := filepath.Join(t.TempDir(), "shared.db")
 	all = &branches{did: make(map[string][]string), hold: make(map[string]chan struct{})}
 	for _, name := range names {
-		store, err := sqlstore.Open(t.Context(), path, sqlstore.Options{
+		store, err := sqlstoretest.Open(t.Context(), path, sqlstore.Options{
 			Name: "room", Shared: true, Schemas: []sqlstore.Schema{saga.Schema(), lease.Schema()},
 		})
 		if err != nil {

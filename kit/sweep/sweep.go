@@ -6,7 +6,6 @@ package sweep
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/clock"
@@ -29,26 +28,25 @@ type Sweeper struct {
 	clock clock.Clock
 	log   *slog.Logger
 	tasks []Task
-	quit  chan struct{}
-	once  sync.Once
 }
 
 // New makes a sweeper; Run does its work.
 func New(store *sqlstore.Store, c clock.Clock, log *slog.Logger, tasks ...Task) *Sweeper {
-	return &Sweeper{store: store, clock: c, log: log, tasks: tasks, quit: make(chan struct{})}
+	return &Sweeper{store: store, clock: c, log: log, tasks: tasks}
 }
 
-// Run sweeps until Close.
-func (s *Sweeper) Run() {
+// Run sweeps until ctx ends; a sweep under way stops after its transaction. Two that sweep the same store do no harm, and
+// are one too many.
+func (s *Sweeper) Run(ctx context.Context) error {
 	timer := s.clock.NewTimer(Every)
 	defer timer.Stop()
 	for {
 		select {
-		case <-s.quit:
-			return
+		case <-ctx.Done():
+			return nil
 		case <-timer.C():
 		}
-		if err := s.Sweep(context.Background()); err != nil {
+		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("cannot remove what is past its time", "error", err)
 		}
 		timer.Reset(Every)
@@ -70,21 +68,9 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 			}
 			return nil
 		})
-		if err != nil || !more || s.closing() {
+		if err != nil || !more || ctx.Err() != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-func (s *Sweeper) closing() bool {
-	select {
-	case <-s.quit:
-		return true
-	default:
-		return false
-	}
-}
-
-// Close ends Run, also one yet to come; a sweep under way stops after its transaction.
-func (s *Sweeper) Close() { s.once.Do(func() { close(s.quit) }) }

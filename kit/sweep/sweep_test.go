@@ -80,7 +80,7 @@ func TestASweepRemovesAllThatIsPastItsTimeAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestItSweepsFromTimeToTimeUntilItIsClosed(t *testing.T) {
+func TestItSweepsFromTimeToTimeUntilItsContextEnds(t *testing.T) {
 	fake := clock.NewFake(now)
 	swept := make(chan time.Time)
 	s := sweep.New(open(t), fake, slog.New(slog.DiscardHandler), func(_ sqlstore.Tx, at time.Time, _ int) (int64, error) {
@@ -88,7 +88,8 @@ func TestItSweepsFromTimeToTimeUntilItIsClosed(t *testing.T) {
 		return 0, errors.New("a task that fails does not end the sweeper")
 	})
 	ended := make(chan struct{})
-	go func() { defer close(ended); s.Run() }()
+	ctx, end := context.WithCancel(context.Background())
+	go func() { defer close(ended); _ = s.Run(ctx) }()
 	for range 3 {
 		for waiting := true; waiting; {
 			fake.Advance(sweep.Every)
@@ -99,7 +100,6 @@ func TestItSweepsFromTimeToTimeUntilItIsClosed(t *testing.T) {
 			}
 		}
 	}
-	s.Close()
-	s.Close()
+	end()
 	<-ended
 }

@@ -8,7 +8,20 @@
 //
 // Under partition carts chooses availability for what is its own: a cart that was read
 // may be behind, its money never is, because orders freezes what pricing says at
-// checkout. A fail-over may lose the last changes of carts, never an order.
+// checkout.
+//
+// It is kept in SQL or in Redis, by the scheme of the store's URL. In SQL nothing that was
+// acknowledged is lost. A Redis that fails over, or is restored, may forget the last
+// changes of carts: a line, an address, a choice of shipping, a whole new cart. A checkout
+// then orders the cart as it is; a client that sends expected_total is refused when that
+// makes a difference in money. It never loses or doubles an order, nor what money and stock
+// depend on:
+//   - orders keeps the claim of a cart in its own store, and asks there that the cart has
+//     heard of the last order that was confirmed of it. A cart that has forgotten is refused,
+//     cart_already_ordered, until it has heard again;
+//   - what was ordered is taken out together with the mark of how far carts has heard, so
+//     both are forgotten together, and orders' record is heard again from there;
+//   - an order is taken out once, by its place in that record, however often it is heard.
 package carts
 
 import (
@@ -63,6 +76,7 @@ type carts struct {
 	app   *app.App
 	clock clock.Clock
 	log   *slog.Logger
+	env   *room.Env
 	life  context.Context // of the sweep
 	end   context.CancelFunc
 	work  sync.WaitGroup
@@ -73,7 +87,7 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &carts{store: store, clock: env.Clock, log: env.Log}
+	r := &carts{store: store, env: env, clock: env.Clock, log: env.Log}
 	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
 	r.app = app.New(app.Deps{
 		Store: store, Clock: env.Clock, IDs: env.IDs, TTL: c.TTL,
@@ -135,20 +149,20 @@ func (r *carts) connect(ctx context.Context, env *room.Env) error {
 
 // Start begins the sweep of ended carts.
 func (r *carts) Start(context.Context) error {
-	r.work.Go(r.sweep)
+	r.work.Go(func() { r.env.Alone(r.life, "sweep", r.sweep) })
 	return nil
 }
 
-func (r *carts) sweep() {
+func (r *carts) sweep(ctx context.Context) error {
 	timer := r.clock.NewTimer(sweepEvery)
 	defer timer.Stop()
 	for {
 		select {
-		case <-r.life.Done():
-			return
+		case <-ctx.Done():
+			return nil
 		case <-timer.C():
 		}
-		if n, err := r.store.Sweep(r.life); err != nil && r.life.Err() == nil {
+		if n, err := r.store.Sweep(ctx); err != nil && ctx.Err() == nil {
 			r.log.Error("cannot remove ended carts", "error", err)
 		} else if n > 0 {
 			r.log.Debug("removed ended carts", "carts", n)

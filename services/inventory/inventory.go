@@ -71,6 +71,7 @@ func schemas() []sqlstore.Schema {
 type opened struct {
 	store *sqlstore.Store
 	stock *app.Inventory
+	env   *room.Env
 	stop  context.CancelFunc
 	work  sync.WaitGroup
 }
@@ -80,7 +81,7 @@ func open(ctx context.Context, env *room.Env) (room.Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{store: store, stop: func() {}}
+	o := &opened{store: store, env: env, stop: func() {}}
 	if err := o.furnish(ctx, env); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -116,7 +117,11 @@ func (o *opened) furnish(ctx context.Context, env *room.Env) error {
 func (o *opened) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	o.stop = stop
-	o.work.Go(func() { o.stock.Watch(ctx, eventlog.Meta{Actor: "service:" + Name}) })
+	o.work.Go(func() {
+		o.env.Alone(ctx, "watch", func(ctx context.Context) error {
+			return o.stock.Watch(ctx, eventlog.Meta{Actor: "service:" + Name})
+		})
+	})
 	return nil
 }
 

@@ -71,6 +71,7 @@ type opened struct {
 	store *sqlstore.Store
 	hooks *webhook.Poster
 	app   *app.Notifications
+	env   *room.Env
 	stop  context.CancelFunc
 	work  sync.WaitGroup
 }
@@ -84,7 +85,7 @@ func open(ctx context.Context, env *room.Env, c Config) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{store: store, hooks: webhook.New(webhook.Options{AllowPrivate: c.WebhooksAllowPrivate}), stop: func() {}}
+	o := &opened{store: store, hooks: webhook.New(webhook.Options{AllowPrivate: c.WebhooksAllowPrivate}), env: env, stop: func() {}}
 	if err := o.furnish(ctx, env, mailer, c); err != nil {
 		return nil, errors.Join(err, o.Close(ctx))
 	}
@@ -131,7 +132,7 @@ func (o *opened) furnish(ctx context.Context, env *room.Env, mailer app.Mailer, 
 func (o *opened) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	o.stop = stop
-	o.work.Go(func() { o.app.Run(ctx) })
+	o.work.Go(func() { o.env.Alone(ctx, "send", o.app.Run) })
 	return nil
 }
 

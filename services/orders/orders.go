@@ -71,6 +71,9 @@ type orders struct {
 	rows   *projection.Projector
 	views  *view.Orders
 	keys   *sweep.Sweeper
+	env    *room.Env
+	life   context.Context // of the unattended work
+	end    context.CancelFunc
 	work   sync.WaitGroup
 }
 
@@ -79,8 +82,10 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &orders{store: store}
+	r := &orders{store: store, env: env}
+	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := r.connect(ctx, env, c); err != nil {
+		r.end()
 		return nil, errors.Join(err, store.Close())
 	}
 	return r, nil
@@ -99,7 +104,9 @@ func (r *orders) connect(ctx context.Context, env *room.Env, c Config) error {
 		Store: r.store, Log: log, Shop: env.Shop, Zone: zone,
 		Recent: func(orderID string) (order.Order, bool) { return r.app.Recent(orderID) },
 	}
-	r.rows, err = projection.New(ctx, r.store, log, source.Projection(), projection.Options{Clock: env.Clock, Log: env.Log, Registerer: env.Registerer})
+	r.rows, err = projection.New(ctx, r.store, log, source.Projection(), projection.Options{
+		Clock: env.Clock, Log: env.Log, Registerer: env.Registerer, Leases: env.Leases(),
+	})
 	if err != nil {
 		return err
 	}
@@ -111,7 +118,7 @@ func (r *orders) connect(ctx context.Context, env *room.Env, c Config) error {
 		Catalog: wire.NewCatalog(env.Dial("catalog")), Pricing: wire.NewPricing(env.Dial("pricing")),
 	}, r, app.Options{CheckoutWait: c.CheckoutWait, Deadline: c.Deadline})
 	r.driver, err = saga.NewDriver(r.store, r.app.Advance, app.Definitions(), saga.Options{
-		Owner: env.Name, Clock: env.Clock, Log: env.Log, Registerer: env.Registerer,
+		Owner: env.Name, Leases: env.Leases(), Clock: env.Clock, Log: env.Log, Registerer: env.Registerer,
 	})
 	if err != nil {
 		return err
@@ -125,6 +132,9 @@ func (r *orders) KickFrom(ctx context.Context, runID string) { r.driver.KickFrom
 
 // KickBegun see KickFrom.
 func (r *orders) KickBegun(ctx context.Context, run saga.Run) { r.driver.KickBegun(ctx, run) }
+
+// Owner is whom the driver's runs belong to.
+func (r *orders) Owner() string { return r.driver.Owner() }
 
 // join takes the room's place on the network and on the bus.
 func (r *orders) join(ctx context.Context, env *room.Env, log *eventlog.Log) error {
@@ -148,7 +158,7 @@ func (r *orders) join(ctx context.Context, env *room.Env, log *eventlog.Log) err
 // Start begins to project, to sweep, and to drive what an earlier process left unfinished.
 func (r *orders) Start(ctx context.Context) error {
 	r.work.Go(func() { _ = r.rows.Run(context.WithoutCancel(ctx)) }) // it ends with Close and logs its own failures
-	r.work.Go(r.keys.Run)
+	r.work.Go(func() { r.env.Alone(r.life, "sweep", r.keys.Run) })
 	return r.driver.Start(ctx)
 }
 
@@ -156,7 +166,7 @@ func (r *orders) Start(ctx context.Context) error {
 func (r *orders) Close(ctx context.Context) error {
 	err := r.driver.Close(ctx)
 	r.rows.Close()
-	r.keys.Close()
+	r.end()
 	r.work.Wait()
 	return errors.Join(err, r.store.Close())
 }

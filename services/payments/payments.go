@@ -154,11 +154,7 @@ func openProvider(env *room.Env, c Config) (*sandbox.Sandbox, error) {
 func (o *opened) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	o.stop = stop
-	o.work.Go(func() {
-		if err := o.app.Run(ctx); err != nil && ctx.Err() == nil {
-			o.env.Log.Error("payments: unattended work ended", "err", err)
-		}
-	})
+	o.work.Go(func() { o.env.Alone(ctx, "reconcile", o.app.Run) })
 	return nil
 }
 

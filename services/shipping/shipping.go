@@ -60,6 +60,9 @@ func schemas() []sqlstore.Schema {
 type opened struct {
 	store *sqlstore.Store
 	keys  *sweep.Sweeper
+	env   *room.Env
+	life  context.Context // of the sweep
+	end   context.CancelFunc
 	work  sync.WaitGroup
 }
 
@@ -68,8 +71,10 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{store: store, keys: sweep.New(store, env.Clock, env.Log, idem.Expire)}
+	o := &opened{store: store, keys: sweep.New(store, env.Clock, env.Log, idem.Expire), env: env}
+	o.life, o.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := o.furnish(ctx, env, c); err != nil {
+		o.end()
 		return nil, errors.Join(err, store.Close())
 	}
 	return o, nil
@@ -98,13 +103,13 @@ func (o *opened) furnish(ctx context.Context, env *room.Env, c Config) error {
 
 // Start begins to sweep.
 func (o *opened) Start(context.Context) error {
-	o.work.Go(o.keys.Run)
+	o.work.Go(func() { o.env.Alone(o.life, "sweep", o.keys.Run) })
 	return nil
 }
 
 // Close ends the sweep and closes the store.
 func (o *opened) Close(context.Context) error {
-	o.keys.Close()
+	o.end()
 	o.work.Wait()
 	return o.store.Close()
 }

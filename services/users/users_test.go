@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -246,17 +245,12 @@ func TestErasureDestroys(t *testing.T) {
 // lookFor reads all that the room has left on the disk and in the log.
 func (h *house) lookFor(words ...string) {
 	h.t.Helper()
-	files, err := filepath.Glob(filepath.Join(h.dir, "*"))
+	content, err := sqlstoretest.Contents(context.Background(), filepath.Join(h.dir, "users.db"))
 	must(h.t, err)
-	for _, file := range append(files, "") {
-		data := h.log.Bytes()
-		if file != "" {
-			data, err = os.ReadFile(file)
-			must(h.t, err)
-		}
+	for place, data := range map[string][]byte{"store": content, "log": h.log.Bytes()} {
 		for _, word := range words {
 			if bytes.Contains(data, []byte(word)) {
-				h.t.Errorf("%q is left in %q", word, file)
+				h.t.Errorf("%q is left in the %s", word, place)
 			}
 		}
 	}

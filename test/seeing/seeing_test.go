@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/seed-21071466/souk/kit/engine/enginetest"
 	"github.com/seed-21071466/souk/test/shop"
 )
 
@@ -77,11 +79,19 @@ var wanted = []string{
 	"OrderConfirmed → Inventory Orders ", "OrderConfirmed → Shipping Orders ", "OrderConfirmed → Notifications Orders ",
 }
 
+func TestMain(m *testing.M) { os.Exit(enginetest.Main{M: m}.Run()) }
+
 func TestACheckoutIsSeenFromEverySide(t *testing.T) {
+	for _, placement := range []shop.Placement{shop.One, shop.Split} {
+		t.Run(string(placement), func(t *testing.T) { seen(t, placement) })
+	}
+}
+
+func seen(t *testing.T, placement shop.Placement) {
 	took := new(spans)
 	server := httptest.NewServer(took)
 	t.Cleanup(server.Close)
-	s := shop.Start(t, shop.Options{Env: []string{"SOUK_TELEMETRY_OTLP_ENDPOINT=" + server.URL, "SOUK_LOG=debug"}})
+	s := shop.Start(t, shop.Options{Placement: placement, Args: []string{"--set", "store.users=file", "--set", "store.carts=file"}, Env: []string{"SOUK_TELEMETRY_OTLP_ENDPOINT=" + server.URL, "SOUK_LOG=debug"}})
 	s.Goods(t, 5, "A")
 	order := s.ReadyCart(t, 1, "A").Checkout("k", "tok_ok")
 	order.Header = map[string]string{"b3": traceID + "-" + parent + "-1"}

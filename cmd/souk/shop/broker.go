@@ -34,7 +34,7 @@ func (b Broker) connect(ctx context.Context, o Options) (*natsbus.Broker, error)
 // openBus makes the bus between the rooms, here and elsewhere.
 func (s *Shop) openBus(ctx context.Context) (err error) {
 	t := s.o.Telemetry
-	o := bus.Options{Log: t.Log, Registerer: t.Registry, Through: through(s.o.BusFaultSeed), TracerProvider: t.TracerProvider}
+	o := bus.Options{Log: t.Log, Registerer: t.Registry, Through: through(s.o.BusFaultSeed), TracerProvider: t.TracerProvider, Leases: s.leases}
 	if s.broker, err = s.o.Settings.Broker.connect(ctx, s.o); err != nil {
 		return err
 	}

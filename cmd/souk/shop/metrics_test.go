@@ -3,7 +3,9 @@ package shop_test
 import (
 	"context"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -128,4 +130,34 @@ func TestEveryMetricIsDescribedAndEveryDescribedOneIsThere(t *testing.T) {
 			t.Errorf("docs/observability.md has a row for %q, which no shop registers with these labels: move it under the heading of where it is, or take it out", f)
 		}
 	}
+	spelt := literals(t)
+	for _, f := range somewhere {
+		metric, _, _ := strings.Cut(f, " ")
+		if !slices.Contains(there, f) && !slices.ContainsFunc(spelt, func(l string) bool { return l == metric || strings.HasSuffix(metric, "_"+l) }) {
+			t.Errorf("docs/observability.md has a row for %s, which no program registers: take it out", metric)
+		}
+	}
+}
+
+var literal = regexp.MustCompile(`"([a-z]+_[a-z_]*[a-z])"`)
+
+// literals are the strings in the program that could name a metric, whole or behind a prefix.
+func literals(t *testing.T) (all []string) {
+	t.Helper()
+	for _, dir := range []string{"kit", "services", "gateway"} {
+		err := filepath.WalkDir("../../../"+dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for _, m := range literal.FindAllStringSubmatch(string(text), -1) {
+				all = append(all, m[1])
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
 }

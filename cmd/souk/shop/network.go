@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/rpc/identity"
+	"github.com/seed-21071466/souk/kit/telemetry"
 )
 
 // network is how the rooms here are asked, and how they ask.
@@ -34,6 +36,7 @@ func openNetwork(o Options) (*network, error) {
 	if err := n.reach(o); err != nil {
 		return nil, errors.Join(err, n.rpc.Close())
 	}
+	t.Meet(n.neighbours)
 	return n, nil
 }
 
@@ -97,6 +100,15 @@ func (t Targets) asked() (asked []string) {
 // transport is the way of HTTP to a room elsewhere.
 func (n *network) transport(room string) http.RoundTripper { return n.transports[room] }
 
+// neighbours are the processes of the rooms elsewhere, to be asked for their parts of a trace.
+func (n *network) neighbours() (all []telemetry.Neighbour) {
+	for _, p := range n.rpc.Processes() {
+		name := strings.Join(p.Rooms, ",") + " at " + p.Address
+		all = append(all, telemetry.NeighbourAt(name, "http://"+p.Address, &http.Client{Transport: p.HTTP}))
+	}
+	return all
+}
+
 // ServePeers lets the processes of other rooms ask those here on network.listen, until ctx ends. What is said to the front door of another process is said to nobody else.
 func (s *Shop) ServePeers(ctx context.Context, l net.Listener) error {
 	return s.network.rpc.Serve(ctx, l, rpc.ServeOptions{HTTP: s.inside()})
@@ -107,6 +119,8 @@ func (s *Shop) inside() http.Handler {
 	t := s.o.Telemetry
 	mux := http.NewServeMux()
 	mux.Handle("/internal/", among(t.Internal(), t.Log, func(identity.Peer) bool { return true }))
+	mux.Handle(internalBackups, among(http.StripPrefix(strings.TrimSuffix(internalBackups, "/"), s.copied.Handler()), t.Log,
+		func(p identity.Peer) bool { return p.Is(identity.Gateway) }))
 	mux.Handle("/", among(rest.Inside(s.mux), t.Log, func(p identity.Peer) bool { return p.Is(identity.Gateway) }))
 	return mux
 }

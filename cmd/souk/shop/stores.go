@@ -1,26 +1,26 @@
 package shop
 
 import (
-	"context"
-	"fmt"
-	"path/filepath"
-	"strings"
+	"cmp"
 
-	"github.com/seed-21071466/souk/kit/sqlstore"
-	"github.com/seed-21071466/souk/kit/sqlstore/pgstore"
+	"github.com/seed-21071466/souk/kit/placement"
 )
 
-// open opens the store of a room where the settings say that it is.
-func (s Stores) open(dir string) func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error) {
-	return func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error) {
-		at := s.Of(room)
-		switch scheme, _, _ := strings.Cut(at, ":"); scheme {
-		case "":
-			return sqlstore.Open(ctx, filepath.Join(dir, room+".db"), o)
-		case "postgres", "postgresql":
-			return pgstore.Open(ctx, at, o)
-		default:
-			return nil, fmt.Errorf("setting store.%s: %q is no engine of this room; write postgres://user@host/database, or %s for the data folder", room, scheme, embedded)
-		}
+// Named is what the settings say of a room's store: a URL, file, or "" for nothing, which is file until its rows move.
+func (s Stores) Named(room string) string {
+	return forRoom(cmp.Or(s.own(room), s.All).Reveal(), room)
+}
+
+// homes knows where the rooms of a data folder keep their rows.
+func homes(o Options) *placement.Homes {
+	return placement.New(o.Dir, placement.Options{Configured: o.Settings.Stores.Named, Log: o.Telemetry.Log})
+}
+
+// storeURL is where a room's store is, "" on file.
+func (s *Shop) storeURL(room string) string {
+	place, _, err := s.homes.Of(room)
+	if err != nil || place == placement.File {
+		return "" // the room's store is opened by the same word, and refused with the same error
 	}
+	return string(place)
 }

@@ -60,6 +60,7 @@ func (k *kept) wants(want bus.Kept) {
 	if len(got.Ahead) == 0 {
 		got.Ahead = nil
 	}
+	want.Epoch = got.Epoch // its own matter
 	if want.Parked == nil {
 		want.Parked = map[string]int{}
 	}

@@ -7,11 +7,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/seed-21071466/souk/kit/engine/enginetest"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/kit/sqlstore/pgstore"
 )
@@ -20,7 +22,7 @@ import (
 const Env = "SOUK_TEST_STORE"
 
 // Open is sqlstore.Open for the tests of what stands on a store. Where Env says so, path names a schema of its own in a
-// real PostgreSQL instead of a file; the same path is the same schema.
+// real PostgreSQL instead of a file, with the table of leases; the same path is the same schema.
 func Open(ctx context.Context, path string, o sqlstore.Options) (*sqlstore.Store, error) {
 	switch chosen := os.Getenv(Env); chosen {
 	case "":
@@ -30,10 +32,19 @@ func Open(ctx context.Context, path string, o sqlstore.Options) (*sqlstore.Store
 		if err != nil {
 			return nil, err
 		}
-		return pgstore.Open(ctx, address, o)
+		return pgstore.Open(ctx, address, withLeases(o))
 	default:
 		return nil, fmt.Errorf("%s=%s: want postgres, or nothing for SQLite", Env, chosen)
 	}
+}
+
+// withLeases adds what a store needs that others may write.
+func withLeases(o sqlstore.Options) sqlstore.Options {
+	table := lease.Schema()
+	if !slices.ContainsFunc(o.Schemas, func(s sqlstore.Schema) bool { return s.Name == table.Name }) {
+		o.Schemas = append(o.Schemas[:len(o.Schemas):len(o.Schemas)], table)
+	}
+	return o
 }
 
 // Stores is room.Shared's, for the rooms of the shop in dir.
@@ -60,6 +71,29 @@ func Copy(ctx context.Context, from, to string) error {
 	return schemas.copy(ctx, from, to)
 }
 
+// Contents is all that a store keeps, for a test that looks for what it must not keep: the bytes of its files, or a dump
+// in which text stands as it is.
+func Contents(ctx context.Context, path string) (all []byte, err error) {
+	if os.Getenv(Env) != "" {
+		return schemas.dump(ctx, path)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, content...)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("read store %s: it has no files", path)
+	}
+	return all, nil
+}
+
 // schemas are those of this test binary, in one database.
 var schemas named
 
@@ -81,14 +115,30 @@ func (n *named) of(ctx context.Context, path string) (string, error) {
 		n.url, n.names = made, map[string]string{}
 	}
 	name := n.name(path)
-	u, err := url.Parse(n.url)
+	return with(n.url, "search_path", name)
+}
+
+// with is the URL with one more parameter.
+func with(address, parameter, value string) (string, error) {
+	u, err := url.Parse(address)
 	if err != nil {
 		return "", err
 	}
 	query := u.Query()
-	query.Set("search_path", name)
-	u.RawQuery = query.Encode()
+	query.Set(parameter, value)
+	// libpq wants %20 where Go writes +.
+	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
 	return u.String(), nil
+}
+
+func (n *named) dump(ctx context.Context, path string) ([]byte, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	address, err := with(n.url, "options", "-c bytea_output=escape")
+	if err != nil {
+		return nil, err
+	}
+	return enginetest.Run(ctx, "pg_dump", "--schema="+n.name(path), address)
 }
 
 func (n *named) name(path string) string {

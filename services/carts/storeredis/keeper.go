@@ -54,13 +54,14 @@ func (k *keeper) Load(ctx context.Context, first int64) (kept bus.Kept, err erro
 		return kept, err
 	}
 	parts, err := answer.ToArray()
-	if err != nil || len(parts) != 3 {
+	if err != nil || len(parts) != 4 {
 		return kept, fmt.Errorf("read the mark of carts: unexpected answer, %v", err)
 	}
-	var bad [3]error
+	var bad [4]error
 	kept.Low, bad[0] = parts[0].AsInt64()
-	kept.Ahead, bad[1] = parts[1].AsIntSlice()
-	kept.Parked, bad[2] = parkedOf(parts[2])
+	kept.Epoch, bad[1] = parts[1].AsInt64()
+	kept.Ahead, bad[2] = parts[2].AsIntSlice()
+	kept.Parked, bad[3] = parkedOf(parts[3])
 	return kept, errors.Join(bad[:]...)
 }
 
@@ -86,8 +87,9 @@ type commit struct {
 
 // move is the way of the mark.
 type move struct {
-	From string `json:"from"`
-	To   string `json:"to"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Epoch string `json:"epoch"`
 }
 
 // parking is a new letter.
@@ -115,7 +117,7 @@ type changing struct {
 
 // Keep takes out what the events bought and stores the step.
 func (k *keeper) Keep(ctx context.Context, s bus.Step) error {
-	c := commit{Mark: &move{number(s.From), number(s.To)}, Passed: s.Passed}
+	c := commit{Mark: &move{number(s.From), number(s.To), number(s.Epoch)}, Passed: s.Passed}
 	for _, position := range s.Ahead {
 		c.Ahead = append(c.Ahead, number(position))
 	}

@@ -2,6 +2,7 @@ package storesql_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 	"github.com/seed-21071466/souk/services/carts/app"
 	"github.com/seed-21071466/souk/services/carts/storesql"
 	"github.com/seed-21071466/souk/services/carts/storetest"
@@ -25,7 +27,7 @@ func suite(t *testing.T, shared bool) {
 	storetest.Run(t, func(t *testing.T) storetest.Open {
 		path := filepath.Join(t.TempDir(), "carts.db")
 		return func(t *testing.T, c clock.Clock) app.Store {
-			db, err := sqlstore.Open(context.Background(), path, sqlstore.Options{
+			db, err := sqlstoretest.Open(context.Background(), path, sqlstore.Options{
 				Name: "carts", Schemas: []sqlstore.Schema{storesql.Schema(), bus.Schema(), lease.Schema()}, Shared: shared,
 			})
 			if err != nil {
@@ -33,5 +35,17 @@ func suite(t *testing.T, shared bool) {
 			}
 			return storesql.New(db, storesql.Options{Shop: "shop", Clock: c})
 		}
-	}, storetest.Can{Share: shared})
+	}, storetest.Can{Share: shared || os.Getenv(sqlstoretest.Env) != ""})
+}
+
+func BenchmarkStore(b *testing.B) {
+	db, err := sqlstore.Open(context.Background(), filepath.Join(b.TempDir(), "carts.db"), sqlstore.Options{
+		Schemas: []sqlstore.Schema{storesql.Schema(), bus.Schema()},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	store := storesql.New(db, storesql.Options{Shop: "shop", Clock: clock.System{}})
+	defer func() { _ = store.Close() }()
+	storetest.Bench(b, store)
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/bus/bustest"
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/problem"
@@ -54,6 +53,7 @@ func Run(t *testing.T, fresh New, can Can) {
 		{"what was ordered is taken out once", takesOutOnce},
 		{"carts are changed and ordered from at the same time", takesOutAmongChanges},
 		{"an event that cannot be read is a letter, redriven or skipped", buries},
+		{"two processes that follow take everything out once, and share their letters", followsTogether},
 		{"a store that is ready says so", isReady},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -236,122 +236,5 @@ func isReady(s *shop) {
 	defer cancel()
 	if err := s.store.Ready(ctx); err != nil {
 		s.Error(err)
-	}
-}
-
-// consumerName follows the source in these tests.
-const consumerName = "carts.orders"
-
-// hear reads a test's events: "crt_1" bought two of A, and what is unreadable is so while broken says it.
-func hear(broken *bool) map[string]app.Hear {
-	return map[string]app.Hear{bustest.Type: func(ev bus.Event) (app.Bought, error) {
-		if *broken && ev.Subject == "crt_bad" {
-			return app.Bought{}, errors.New("it cannot be read")
-		}
-		return app.Bought{
-			CartID: ev.Subject, OrderID: fmt.Sprint("ord_", ev.Position), Place: ev.Position, Pieces: []cart.Piece{{SKU: "A", Quantity: 2}},
-		}, nil
-	}}
-}
-
-// follow sets the store's consumer to work; the end of it is the test's.
-func (s *shop) follow(store app.Store, broken *bool) (b *bus.Bus, end func()) {
-	s.Helper()
-	b = bus.New(bus.Options{})
-	b.Publish(s.said)
-	s.must(b.Subscribe(store.Follow(bus.Consumer{
-		Name: consumerName, Source: "orders", Attempts: 2, BackoffMin: time.Millisecond, BackoffMax: time.Millisecond,
-	}, hear(broken))))
-	ended := make(chan error, 1)
-	go func() { ended <- b.Run(context.Background()) }()
-	var once sync.Once
-	end = func() {
-		once.Do(func() {
-			b.Close()
-			if err := <-ended; err != nil {
-				s.Error(err)
-			}
-		})
-	}
-	s.Cleanup(end)
-	return b, end
-}
-
-func (s *shop) heard(b *bus.Bus) {
-	s.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
-	defer cancel()
-	s.must(b.WaitFor(ctx, consumerName, "orders", s.said.Head()))
-}
-
-func takesOutOnce(s *shop) {
-	var fine bool
-	s.create("crt_1", cart.Line{SKU: "A", Quantity: 5}, cart.Line{SKU: "B", Quantity: 1})
-	before := s.load("crt_1")
-	b, end := s.follow(s.store, &fine)
-	s.said.Record("crt_1", "souk.test.v1.Unheard")
-	s.said.Say("crt_1")
-	s.said.Say("crt_ended")
-	s.heard(b)
-	end()
-	c := s.load("crt_1")
-	if c.Lines[0].Quantity != 3 || len(c.Lines) != 2 || c.LastOrderID != "ord_2" || c.Version != 2 || !c.ExpiresAt.Equal(before.ExpiresAt) {
-		s.Errorf("after one order: %+v", c)
-	}
-	s.said.Say("crt_1")
-	b, _ = s.follow(s.again(), &fine) // as another process, after the first
-	s.heard(b)
-	standings, err := b.Standings(s.ctx, consumerName)
-	s.must(err)
-	if standings[0].Position != 4 || standings[0].Letters != 0 {
-		s.Errorf("it stands at %+v", standings[0])
-	}
-	fresh, err := s.again().Load(s.ctx, "crt_1")
-	s.must(err)
-	if fresh.Lines[0].Quantity != 1 || fresh.LastOrderID != "ord_4" || fresh.Version != 3 {
-		s.Errorf("after two orders: %+v", fresh)
-	}
-}
-
-func takesOutAmongChanges(s *shop) {
-	const rounds = 30
-	var fine bool
-	s.create("crt_1", cart.Line{SKU: "A", Quantity: 1000})
-	b, _ := s.follow(s.store, &fine)
-	for i := range rounds {
-		s.said.Say("crt_1")
-		s.must(s.put(s.store, "crt_1", "B", int32(i+1)))
-	}
-	s.heard(b)
-	c := s.load("crt_1")
-	if c.Lines[0].Quantity != 1000-2*rounds || c.Lines[1].Quantity != rounds || c.Version != 1+2*rounds {
-		s.Errorf("after %d orders among %d changes: %+v", rounds, rounds, c)
-	}
-}
-
-func buries(s *shop) {
-	broken := true
-	s.create("crt_bad", cart.Line{SKU: "A", Quantity: 9})
-	s.create("crt_1", cart.Line{SKU: "A", Quantity: 9})
-	for range 3 {
-		s.said.Say("crt_bad")
-		s.said.Say("crt_1")
-	}
-	b, _ := s.follow(s.store, &broken)
-	s.heard(b)
-	if good, bad := s.load("crt_1"), s.load("crt_bad"); good.Lines[0].Quantity != 3 || bad.Lines[0].Quantity != 9 {
-		s.Errorf("the good cart has %d, the bad one %d", good.Lines[0].Quantity, bad.Lines[0].Quantity)
-	}
-	by := bus.By{Actor: "staff:key", Reason: "counted by hand"}
-	if got, err := b.Redrive(s.ctx, consumerName, by); err != nil || got.Failed != consumerName+":1" || got.Left != 3 {
-		s.Errorf("redriving what still fails is %+v, %v", got, err)
-	}
-	s.must(b.Skip(s.ctx, consumerName+":1", by))
-	broken = false
-	if got, err := b.Redrive(s.ctx, consumerName, by); err != nil || got.Handled != 2 {
-		s.Errorf("redriving the others is %+v, %v", got, err)
-	}
-	if bad := s.load("crt_bad"); bad.Lines[0].Quantity != 5 || bad.LastOrderID != "ord_5" {
-		s.Errorf("the bad cart is %+v", bad)
 	}
 }

@@ -403,7 +403,7 @@ func TestTheWatchWakesForADeadlineAndForAnEarlierOne(t *testing.T) {
 	s.have("A", 9)
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup
-	work.Go(func() { s.Watch(ctx, staff) })
+	work.Go(func() { _ = s.Watch(ctx, staff) })
 	defer work.Wait()
 	defer stop()
 	head := s.Log.Head()

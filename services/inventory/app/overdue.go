@@ -41,14 +41,14 @@ func (w *watch) expect(deadline time.Time) {
 
 // Watch reports holds whose deadline has passed, each once, until ctx ends: first those that passed while nobody
 // watched, then each in its time. It keeps the holds; their orders decide.
-func (inv *Inventory) Watch(ctx context.Context, meta eventlog.Meta) {
+func (inv *Inventory) Watch(ctx context.Context, meta eventlog.Meta) error {
 	timer := inv.Clock.NewTimer(0)
 	defer timer.Stop()
 	var swept time.Time
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-inv.watch.wake:
 		case <-timer.C():
 		}
@@ -67,7 +67,7 @@ func (inv *Inventory) Watch(ctx context.Context, meta eventlog.Meta) {
 
 // sleep sets the timer for next, within the bounds of the pace.
 func (inv *Inventory) sleep(timer clock.Timer, next time.Time) {
-	timer.Reset(min(max(next.Sub(inv.Clock.Now()), watchPause), watchIdle))
+	timer.Reset(min(max(next.Sub(inv.Clock.Now()), watchPause), inv.Store.RestAtMost(watchIdle)))
 }
 
 // ReportOverdue says HoldOverdue for each hold whose deadline has passed since it was last asked, and tells the next

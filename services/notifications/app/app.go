@@ -88,12 +88,12 @@ func New(d Deps, o Options) (*Notifications, error) {
 }
 
 // Run sends mails, tells endpoints and forgets what is old, until ctx ends.
-func (n *Notifications) Run(ctx context.Context) {
+func (n *Notifications) Run(ctx context.Context) error {
 	var all errgroup.Group
 	all.Go(func() error { n.sendMails(ctx); return nil })
 	all.Go(func() error { n.tellEndpoints(ctx); return nil })
 	all.Go(func() error { n.sweepNowAndThen(ctx); return nil })
-	_ = all.Wait()
+	return all.Wait()
 }
 
 // Close takes the room's metrics away; its store may be closed then.
@@ -119,9 +119,9 @@ func (n *Notifications) mark(ctx context.Context, fn func(rows) error) error {
 
 // sleep waits until something may be due: at due if that is known, when woken, after restMax at the latest.
 func (n *Notifications) sleep(ctx context.Context, woken waker, due time.Time) {
-	wait := restMax
+	wait := n.Store.RestAtMost(restMax)
 	if !due.IsZero() {
-		wait = min(restMax, max(0, due.Sub(n.now())))
+		wait = min(wait, max(0, due.Sub(n.now())))
 	}
 	timer := n.Clock.NewTimer(wait)
 	defer timer.Stop()

@@ -81,6 +81,7 @@ type App struct {
 type Driver interface {
 	KickFrom(ctx context.Context, runID string)    // advance a run now, for the request in ctx
 	KickBegun(ctx context.Context, begun saga.Run) // the same for a run that has just been begun
+	Owner() string                                 // whom runs belong to that are begun here
 }
 
 // New makes the use cases.

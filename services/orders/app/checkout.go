@@ -159,7 +159,7 @@ func alreadyOrdered(cartID, orderID string) error {
 // placeAndWait places the order in one transaction and waits for the driver to see it through.
 func (a *App) placeAndWait(ctx context.Context, c Command, cart Cart) (Answer, error) {
 	placed := a.freeze(c, cart)
-	run := checkout.Definition().New(placed.ID, actor, placed.PlacedAt)
+	run := checkout.Definition().New(placed.ID, a.driver.Owner(), placed.PlacedAt)
 	ch, leave := a.waiters.enter(placed.ID)
 	defer leave()
 	taken := "" // the order of another call with this key, which was first

@@ -64,7 +64,7 @@ func (a *App) followRun(tx sqlstore.Tx, c *course, o order.Order) error {
 	case problem.Is(err, "run_not_found") && c.next(&o).over():
 		return nil
 	case problem.Is(err, "run_not_found"):
-		run = c.place(c.definition.New(c.runID(o.ID), actor, now), &o, now, now)
+		run = c.place(c.definition.New(c.runID(o.ID), a.driver.Owner(), now), &o, now, now)
 		if err := saga.Begin(tx, run); err != nil {
 			return err
 		}

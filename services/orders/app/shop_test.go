@@ -326,4 +326,7 @@ func (s *shop) forget(orderID string) error {
 // KickFrom and KickBegun pass on to the driver, which is made after the use cases.
 func (s *shop) KickFrom(ctx context.Context, run string) { s.driver.Load().KickFrom(ctx, run) }
 
+// Owner is the driver's.
+func (s *shop) Owner() string { return s.driver.Load().Owner() }
+
 func (s *shop) KickBegun(ctx context.Context, run saga.Run) { s.driver.Load().KickBegun(ctx, run) }

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 	"time"
@@ -53,8 +54,8 @@ var planted = map[string]struct {
 	"an entry is gone":                  {app.RuleWalletIsFold, sql(`DELETE FROM wallet_entries WHERE number = 3`)},
 	"the last entry is gone":            {app.RuleWalletIsFold, sql(`DELETE FROM wallet_entries WHERE number = (SELECT MAX(number) FROM wallet_entries)`)},
 	"an entry's balance is another":     {app.RuleWalletIsFold, sql(`UPDATE wallet_entries SET balance_minor = 1 WHERE number = 2`)},
-	"an event is another sum":           {app.RuleWalletIsFold, sql(`UPDATE events SET data = replace(data, '"Minor":5000', '"Minor":1') WHERE type = 'Deposited'`)},
-	"a wallet is below nothing":         {app.RuleWalletNotBelow, sql(`UPDATE events SET data = replace(data, '"Minor":5000', '"Minor":1') WHERE type = 'Deposited'`)},
+	"an event is another sum":           {app.RuleWalletIsFold, event("Deposited", `"Minor":5000`, `"Minor":1`)},
+	"a wallet is below nothing":         {app.RuleWalletNotBelow, event("Deposited", `"Minor":5000`, `"Minor":1`)},
 	"credit was taken by nothing":       {app.RuleCreditTaken, sql(`UPDATE credits SET captured_minor = captured_minor - 1`)},
 	"credit was let go and not given":   {app.RuleCreditTaken, sql(`UPDATE credits SET amount_minor = amount_minor + 1`)},
 }
@@ -85,6 +86,20 @@ func TestAnAuditNamesWhatWasPlanted(t *testing.T) {
 func sql(statement string) func(*shop) error {
 	return func(h *shop) error {
 		return h.store.Update(ctx, func(tx sqlstore.Tx) error { _, err := tx.Exec(statement); return err })
+	}
+}
+
+// event writes another text into the one event of a type.
+func event(typ, old, other string) func(*shop) error {
+	return func(h *shop) error {
+		return h.store.Update(ctx, func(tx sqlstore.Tx) error {
+			var data []byte
+			if err := tx.QueryRow(`SELECT data FROM events WHERE type = ?`, typ).Scan(&data); err != nil {
+				return err
+			}
+			_, err := tx.Exec(`UPDATE events SET data = ? WHERE type = ?`, bytes.ReplaceAll(data, []byte(old), []byte(other)), typ)
+			return err
+		})
 	}
 }
 

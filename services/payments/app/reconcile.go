@@ -123,9 +123,9 @@ func (p *Payments) rest(ctx context.Context, table string, failed error) time.Du
 		p.Log.ErrorContext(ctx, "payments: unattended work on "+table, "err", failed)
 		return failedRest
 	case due == 0:
-		return restMax
+		return p.Store.RestAtMost(restMax)
 	}
-	return min(restMax, max(0, time.UnixMicro(due).Sub(p.now())))
+	return min(p.Store.RestAtMost(restMax), max(0, time.UnixMicro(due).Sub(p.now())))
 }
 
 func inParallel[T any](all []T, do func(T) error) error {

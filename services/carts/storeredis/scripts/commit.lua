@@ -5,8 +5,11 @@ local step = cjson.decode(ARGV[1])
 local mark, ahead, letters, order, bykey, parked, acts = unpack(KEYS, 1, 7)
 local cart = function(i) return KEYS[7 + i] end
 
-if step.mark and redis.call('HGET', mark, 'low') ~= step.mark.from then
-  return 'moved'
+if step.mark then
+  local at = redis.call('HMGET', mark, 'low', 'epoch')
+  if at[1] ~= step.mark.from or (at[2] or '0') ~= step.mark.epoch then
+    return 'moved'
+  end
 end
 if step.ends and redis.call('HEXISTS', letters, step.ends.at) == 0 then
   return 'gone'
@@ -44,5 +47,6 @@ if step.ends then
   end
   redis.call('LPUSH', acts, step.ends.act)
   redis.call('LTRIM', acts, 0, ARGV[2] - 1)
+  redis.call('HINCRBY', mark, 'epoch', 1) -- so that every process reads the letters again
 end
 return 'ok'
