@@ -36,6 +36,7 @@ type commands struct {
 	Restore backup.RestoreCmd `cmd:"" help:"Put a backup into an empty data folder, or empty databases."`
 	Keys    keysCmd           `cmd:"" help:"See, make and take away the staff's keys."`
 	Certs   certsCmd          `cmd:"" help:"Make certificates for the processes of a shop, and renew them."`
+	Migrate migrateCmd        `cmd:"" help:"Bring the schemas of rooms up to date, forward only."`
 	Config  configCmd         `cmd:"" help:"Print every setting, its value and whence it comes."`
 }
 

@@ -91,7 +91,7 @@ func seen(t *testing.T, placement shop.Placement) {
 	took := new(spans)
 	server := httptest.NewServer(took)
 	t.Cleanup(server.Close)
-	s := shop.Start(t, shop.Options{Placement: placement, Args: []string{"--set", "store.users=file", "--set", "store.carts=file"}, Env: []string{"SOUK_TELEMETRY_OTLP_ENDPOINT=" + server.URL, "SOUK_LOG=debug"}})
+	s := shop.Start(t, shop.Options{Placement: placement, Env: []string{"SOUK_TELEMETRY_OTLP_ENDPOINT=" + server.URL, "SOUK_LOG=debug"}})
 	s.Goods(t, 5, "A")
 	order := s.ReadyCart(t, 1, "A").Checkout("k", "tok_ok")
 	order.Header = map[string]string{"b3": traceID + "-" + parent + "-1"}

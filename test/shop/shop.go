@@ -38,6 +38,9 @@ type Options struct {
 	Binary    string    // another souk than the present one
 	Args      []string  // further arguments of serve
 	Env       []string  // further variables
+
+	Engines map[string]string // settings that name the engines of a Split shop; nil: it starts its own
+	Before  func(*Shop)       // is called when the addresses of the processes are known and none runs yet; nil: nothing
 }
 
 // Start serves a folder and waits until the shop is ready.
@@ -51,6 +54,9 @@ func Start(t testing.TB, o Options) *Shop {
 		HTTP: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
 	}
 	s.open(t, o)
+	if o.Before != nil {
+		o.Before(s)
+	}
 	t.Cleanup(func() {
 		s.Kill()
 		s.fleet.Kill()
@@ -72,7 +78,7 @@ func (s *Shop) open(t testing.TB, o Options) {
 	if o.Placement == "" {
 		o.Placement = Chosen()
 	}
-	f, err := fleet.New(o.Placement.fleet(t, fleet.Options{Binary: o.Binary, Dir: o.Dir, Args: o.Args, Env: o.Env}))
+	f, err := fleet.New(o.Placement.fleet(t, fleet.Options{Binary: o.Binary, Dir: o.Dir, Settings: o.Engines, Args: o.Args, Env: o.Env}))
 	if err != nil {
 		t.Fatal(err)
 	}
