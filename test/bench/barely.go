@@ -101,7 +101,7 @@ func (p *bare) read(ctx context.Context) (r reading, err error) {
 	if r.server, err = counts(ctx, p.database); err != nil {
 		return r, err
 	}
-	r.engines, err = enginesCPU()
+	r.each, r.engines, err = enginesCPU()
 	return r, err
 }
 

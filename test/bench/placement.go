@@ -125,16 +125,6 @@ func (p *placement) settle(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// cpu is what the processes of the shop have taken so far.
-func (p *placement) cpu() (total time.Duration, err error) {
-	for _, process := range p.fleet.Processes {
-		s, failed := readStat(fmt.Sprintf("/proc/%d", process.PID()))
-		err = errors.Join(err, failed)
-		total += s.cpu
-	}
-	return total, err
-}
-
 // memory is how much the processes take together, each with its part of what they share, and the largest one alone; and
 // the most that one has ever taken.
 func (p *placement) memory() (m memory, err error) {

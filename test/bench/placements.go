@@ -22,6 +22,7 @@ type found struct {
 	aloneAll  *histogram    // a whole checkout of that client
 	shop      time.Duration // processor time
 	engines   time.Duration
+	each      map[string]time.Duration // the same by room or engine
 	server    serverCounts
 	commits   float64 // that the stores made
 	updates   float64 // that these carried
@@ -42,7 +43,7 @@ type lone struct {
 type memory struct{ together, largest, most float64 }
 
 func newFound() found {
-	return found{whole: newHistogram(), order: newHistogram(), alone: newHistogram(), aloneAll: newHistogram()}
+	return found{each: map[string]time.Duration{}, whole: newHistogram(), order: newHistogram(), alone: newHistogram(), aloneAll: newHistogram()}
 }
 
 // placements measures the ways to run one shop beside each other, and beside a bare program on the same engines. All are
@@ -197,6 +198,7 @@ func (m samples) sum(metric string) (total float64) {
 // reading is a placement and its engines at one moment.
 type reading struct {
 	shop, engines time.Duration
+	each          map[string]time.Duration
 	metrics       samples
 	server        serverCounts
 }
@@ -208,21 +210,31 @@ func (p *placement) read(ctx context.Context) (r reading, err error) {
 	if r.server, err = counts(ctx, p.database); err != nil {
 		return r, err
 	}
-	if r.engines, err = enginesCPU(); err != nil {
+	if r.each, r.engines, err = enginesCPU(); err != nil {
 		return r, err
 	}
-	r.shop, err = p.cpu()
-	return r, err
+	for _, process := range p.fleet.Processes {
+		s, err := readStat(fmt.Sprintf("/proc/%d", process.PID()))
+		if err != nil {
+			return r, err
+		}
+		r.shop += s.cpu
+		r.each[process.Target] += s.cpu
+	}
+	return r, nil
 }
 
-func enginesCPU() (total time.Duration, err error) {
+// enginesCPU is the processor time of each engine, and of all.
+func enginesCPU() (each map[string]time.Duration, total time.Duration, err error) {
+	each = map[string]time.Duration{}
 	relatives, err := lookAtKin(false)
 	for name, u := range relatives {
 		if slices.Contains(enginePrograms, name) {
+			each[name] = u.cpu
 			total += u.cpu
 		}
 	}
-	return total, err
+	return each, total, err
 }
 
 // observe runs a load and keeps what its window took.
@@ -250,6 +262,9 @@ func (f *found) add(t *tally, before, after reading) {
 	f.whole.merge(t.whole)
 	f.order.merge(t.calls[callCheckout])
 	f.shop, f.engines = f.shop+after.shop-before.shop, f.engines+after.engines-before.engines
+	for name, cpu := range after.each {
+		f.each[name] += cpu - before.each[name]
+	}
 	f.server.commits += after.server.commits - before.server.commits
 	f.server.syncs += after.server.syncs - before.server.syncs
 	f.commits, f.updates = f.commits+grown(commitsCount), f.updates+grown(groupsCount)

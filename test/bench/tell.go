@@ -57,6 +57,9 @@ func (b *bench) tellPlacements(ctx context.Context, all []*placement, bare *bare
 		line := p.found.placed(p.name)
 		line.Processes = len(p.fleet.Processes)
 		b.report.Placements = append(b.report.Placements, line)
+		for _, part := range sortedKeys(p.found.each) {
+			b.report.add("CPU a checkout, "+p.name, part, perThing(p.found.each[part], p.found.checkouts), "ms")
+		}
 		b.report.addLatency("placements, "+fmt.Sprint(b.Clients)+" clients, POST checkout", p.name, p.found.order)
 		b.report.addLatency("placements, one client, POST checkout", p.name, p.found.alone)
 	}
