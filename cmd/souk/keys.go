@@ -15,6 +15,7 @@ import (
 	"github.com/seed-21071466/souk/cmd/souk/shop"
 	"github.com/seed-21071466/souk/gen"
 	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/backup"
 	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/placement"
 )
@@ -95,7 +96,7 @@ func scopes() ([]string, error) {
 	if err := json.Unmarshal(gen.Routes, &routes); err != nil {
 		return nil, fmt.Errorf("read the route table: %w", err)
 	}
-	known := []string{placement.Scope} // of what no contract has
+	known := []string{placement.Scope, backup.Scope} // of what no contract has
 	for _, r := range routes {
 		if r.Scope != "" {
 			known = append(known, r.Scope)

@@ -91,6 +91,45 @@ func TestASilentSourceHoldsNobodyUp(t *testing.T) {
 	}
 }
 
+// Operators need no source: what they ask for is in the consumer's store.
+func TestLettersAreRedrivenWhileTheSourceIsSilent(t *testing.T) {
+	source, store := &faraway{record: bustest.NewSource("talker")}, openStore(t)
+	source.answers.Store(true)
+	var broken atomic.Bool
+	broken.Store(true)
+	consumer := listener(store, func(sqlstore.Tx, bus.Event) error {
+		if broken.Load() {
+			return errors.New("broken")
+		}
+		return nil
+	})
+	consumer.From = bus.FromNow
+	start := func() *bus.Bus {
+		b := bus.New(bus.Options{Remote: remote(source)})
+		if err := errors.Join(b.Subscribe(consumer), b.Attach(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		run(t, b)
+		return b
+	}
+	b := start()
+	for b.Ready() != nil {
+		time.Sleep(time.Millisecond)
+	}
+	source.heard.Store(source.Say("a"))
+	wait(t, b, "listener", 1)
+	b.Close()
+	source.answers.Store(false)
+	b = start()
+	if standings, err := b.Standings(t.Context(), "listener"); err != nil || standings[0].Position != 1 || standings[0].Letters != 1 {
+		t.Errorf("standings %+v, %v; want 1 letter at 1", standings, err)
+	}
+	broken.Store(false)
+	if done, err := b.Redrive(t.Context(), "listener", bus.By{Actor: "staff:1"}); err != nil || done.Handled != 1 {
+		t.Errorf("redriven %+v, %v", done, err)
+	}
+}
+
 func TestCaughtUpAsksTheSource(t *testing.T) {
 	source := &faraway{record: bustest.NewSource("talker")}
 	source.answers.Store(true)

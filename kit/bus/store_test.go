@@ -40,7 +40,7 @@ func TestABadStoreNeitherLosesNorDoublesAnEffect(t *testing.T) {
 			b.Publish(faultbus.Wrap(source, faultbus.Options{Seed: seed}))
 			consumer := listener(store, func(tx sqlstore.Tx, event bus.Event) error {
 				_, err := tx.Exec(`INSERT INTO heard (position, times) VALUES (?, 1)
-					ON CONFLICT (position) DO UPDATE SET times = times + 1`, event.Position)
+					ON CONFLICT (position) DO UPDATE SET times = heard.times + 1`, event.Position)
 				return err
 			})
 			for try := 0; b.Subscribe(consumer) != nil; try++ {

@@ -3,6 +3,8 @@ package engine_test
 import (
 	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // TestMain is also the program of the NATS servers that tests kill.
@@ -10,5 +12,5 @@ func TestMain(m *testing.M) {
 	if code, ended := natsEnded(); ended {
 		os.Exit(code)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }

@@ -11,7 +11,6 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
-	"strconv"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/sqlstore"
@@ -75,8 +74,9 @@ func Schema() sqlstore.Schema {
 	return sqlstore.Schema{Name: "eventlog", Files: files}
 }
 
-// Log is the log of one store. It is safe for concurrency. A store has one Log in a process, which remembers how streams
-// end. Where other processes append too, their Logs hear of it and move their Heads.
+// Log is the log of one store. It is safe for concurrency. A process has one Log of a store, for it remembers how streams
+// end and moves its Head by what was appended through it. Where other processes append too, they tell each other how far
+// the log has come: their Heads follow at once as a rule, and within seconds when the news was lost.
 type Log struct {
 	store *sqlstore.Store
 	head  head
@@ -91,6 +91,20 @@ func New(store *sqlstore.Store) (*Log, error) {
 	}
 	store.Listen(l.hear)
 	return l, nil
+}
+
+// lookTimeout bounds a look at the log's end; the next is a second away.
+const lookTimeout = 5 * time.Second
+
+// hear moves the head to where another process has come, or looks where that is.
+func (l *Log) hear(last int64) {
+	if last == 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+		defer cancel()
+		_ = l.look(ctx) // the store says to all who read it why it cannot be read, and the next look is a second away
+		return
+	}
+	l.head.advance(last)
 }
 
 const (
@@ -127,9 +141,7 @@ func (l *Log) Append(tx sqlstore.Tx, stream string, expected int64, events ...Ev
 	}
 	l.ends.keep(stream, at)
 	tx.AfterCommit(func() { l.head.advance(last) })
-	if l.store.Shared() {
-		sqlstore.Announce(tx, strconv.FormatInt(last, 10))
-	}
+	sqlstore.Announce(tx, last)
 	return at.version, nil
 }
 
@@ -206,20 +218,6 @@ func (l *Log) HeadNow(ctx context.Context) (int64, error) {
 	}
 	return l.Head(), nil
 }
-
-// hear is told how far another process has brought the log, or that it is time to look.
-func (l *Log) hear(news string) {
-	if last, err := strconv.ParseInt(news, 10, 64); err == nil {
-		l.head.advance(last)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookMax)
-	defer cancel()
-	_ = l.look(ctx) // a store that cannot be read now is looked at again with the next news
-}
-
-// lookMax bounds one look at where the log ends.
-const lookMax = 5 * time.Second
 
 // look moves the head to where the store's log ends.
 func (l *Log) look(ctx context.Context) error {

@@ -12,12 +12,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/seed-21071466/souk/kit/engine/enginetest"
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/eventlog/logtest"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(enginetest.Main{M: m}) }
 
 func open(ctx context.Context, path string) (*sqlstore.Store, error) {
 	return sqlstore.Open(ctx, path, sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema()}})

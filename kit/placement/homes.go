@@ -138,16 +138,32 @@ func (h *Homes) Take(rooms ...string) error {
 
 // openAt opens a place, and takes it for this process if it is a file.
 func (h *Homes) openAt(ctx context.Context, room string, place Place, o sqlstore.Options) (*sqlstore.Store, error) {
-	if place != File {
-		return pgstore.Open(ctx, string(place), o)
+	if place == File {
+		if err := h.lock(room); err != nil {
+			return nil, err
+		}
 	}
-	if err := h.lock(room); err != nil {
-		return nil, err
+	return OpenAt(ctx, h.dir, room, place, o)
+}
+
+// OpenAt opens a room's database, whether or not it is in charge of its rows.
+func OpenAt(ctx context.Context, dir, room string, place Place, o sqlstore.Options) (*sqlstore.Store, error) {
+	if place == File {
+		return sqlstore.Open(ctx, filepath.Join(dir, room+".db"), o)
 	}
-	return sqlstore.Open(ctx, h.file(room), o)
+	return pgstore.Open(ctx, string(place), o)
 }
 
 func (h *Homes) file(room string) string { return filepath.Join(h.dir, room+".db") }
+
+// Each gives every store that was opened, in the order of the rooms' names.
+func (h *Homes) Each(fn func(room string, store *sqlstore.Store, schemas []sqlstore.Schema)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range h.names() {
+		fn(name, h.rooms[name].store, h.rooms[name].options.Schemas)
+	}
+}
 
 // lock keeps what it has taken until Close, whatever becomes of the room: a process that opens the same folder is told
 // that this one is at work.

@@ -36,6 +36,12 @@ func ParsePlace(text, room string) (Place, error) {
 	return Place(text), nil
 }
 
+// SQL reports whether it is a place for rows at all; a room may keep what it has in something else, by its setting.
+func (p Place) SQL() bool {
+	_, err := ParsePlace(string(p), "")
+	return err == nil
+}
+
 // String is the place for people: without its password.
 func (p Place) String() string {
 	if p == File {

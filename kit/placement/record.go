@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -31,8 +32,46 @@ type Entry struct {
 	At    time.Time `json:"at"`
 }
 
+// unfinished is a file in a data folder that is being restored; nobody opens such a folder.
+const unfinished = "restore-unfinished"
+
+// BeginRestore makes a data folder, which must be empty or not exist, one that nobody opens until EndRestore.
+func BeginRestore(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	has, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("read the data folder: %w", err)
+	}
+	if len(has) > 0 {
+		return fmt.Errorf("the data folder %s is not empty: a backup is restored into an empty one", dir)
+	}
+	return replace(filepath.Join(dir, unfinished), []byte("souk restore has not ended here. Delete this folder and restore again.\n"))
+}
+
+// EndRestore says where rooms are that are not in the folder, and lets the folder be opened.
+func EndRestore(dir string, rooms map[string]Entry) error {
+	if len(rooms) > 0 {
+		if err := Change(dir, func(r *Record) { maps.Copy(r.Rooms, rooms) }); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, unfinished)); err != nil {
+		return fmt.Errorf("end the restore: %w", err)
+	}
+	return nil
+}
+
 // Read reads the record of a data folder, an empty one if there is none.
 func Read(dir string) (Record, error) {
+	if _, err := os.Stat(filepath.Join(dir, unfinished)); err == nil {
+		return Record{}, fmt.Errorf("a restore has not ended in %s: delete that folder and restore again", dir)
+	}
+	return read(dir)
+}
+
+func read(dir string) (Record, error) {
 	r := Record{Version: recordVersion, Rooms: map[string]Entry{}}
 	path := filepath.Join(dir, RecordFile)
 	text, err := os.ReadFile(path)
@@ -62,7 +101,7 @@ func Change(dir string, change func(*Record)) error {
 		return fmt.Errorf("write where rooms are: %w", err)
 	}
 	defer func() { _ = unlock() }() // nothing was written to it
-	r, err := Read(dir)
+	r, err := read(dir)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func words(version int) projection.Projection {
 		Name: "words", Version: version,
 		Apply: func(tx sqlstore.Tx, event eventlog.Recorded) error {
 			_, err := tx.Exec(`INSERT INTO words (word, times, fold) VALUES (?, 1, ?)
-				ON CONFLICT (word) DO UPDATE SET times = times + 1`, event.Type, version)
+				ON CONFLICT (word) DO UPDATE SET times = words.times + 1`, event.Type, version)
 			return err
 		},
 		Reset: func(tx sqlstore.Tx) error {

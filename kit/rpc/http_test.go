@@ -50,7 +50,9 @@ func told(res *http.Response, err error) (string, error) {
 func TestHTTPGoesTheWayOfCalls(t *testing.T) {
 	dir := t.TempDir()
 	library := rpc.NewServer(rpc.Options{Log: quiet, Keys: keys(t, dir, "library")})
-	rpctestv1.RegisterProbeServer(library.For("library"), struct{ rpctestv1.UnimplementedProbeServer }{})
+	rpctestv1.RegisterProbeServer(library.For("library"), struct {
+		rpctestv1.UnimplementedProbeServer
+	}{})
 	at := serve(t, library, listen(t, "127.0.0.1:0"), rpc.ServeOptions{Notice: time.Millisecond, HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from, _ := identity.From(r.Context())
 		body, _ := io.ReadAll(r.Body)

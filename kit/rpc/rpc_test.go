@@ -198,3 +198,6 @@ func open(o rpc.Options, do func(context.Context) (*rpctestv1.AskResponse, error
 	rpctestv1.RegisterProbeServer(server.For("library"), library{do: do})
 	return rpctestv1.NewProbeClient(server.Dial("desk", "library"))
 }
+
+// logged is a log that a test reads.
+func logged(to io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(to, nil)) }

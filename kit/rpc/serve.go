@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ const (
 	StreamsMax        = 1024             // calls at once on one connection
 	connectionAge     = time.Minute      // after which a connection is asked to go, so that callers find new replicas; gRPC spreads it by a tenth
 	connectionGrace   = 20 * time.Second // for its calls to end then
+	workersPerCPU     = 16
 	pingMin           = 5 * time.Second  // a connection that pings more often is hung up on
 	DrainDefault      = 15 * time.Second // for the calls under way when serving ends
 	NoticeDefault     = 300 * time.Millisecond
@@ -107,6 +109,7 @@ func (s *Server) grpcServer() *grpc.Server {
 		grpc.Creds(port.Credentials()),
 		grpc.MaxRecvMsgSize(MessageMax), grpc.MaxSendMsgSize(MessageMax), grpc.MaxHeaderListSize(HeaderMax),
 		grpc.MaxConcurrentStreams(StreamsMax),
+		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))*workersPerCPU), // whose stacks have grown already; more calls than that get goroutines of their own
 		grpc.ConnectionTimeout(port.GreetingMax),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge: connectionAge, MaxConnectionAgeGrace: connectionGrace, Time: pingAfter, Timeout: pingMax,

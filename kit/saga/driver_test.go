@@ -1,6 +1,7 @@
 package saga_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,13 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
@@ -49,6 +51,7 @@ func (a *agency) drive(o saga.Options) *saga.Driver {
 	a.t.Helper()
 	o.Clock, o.Registerer, o.Log = a.clock, a.reg, slog.New(slog.DiscardHandler)
 	o.Jitter = func() float64 { return 1 }
+	o.Leases = lease.New(a.store, lease.Options{Owner: cmp.Or(o.Owner, "driver"), Clock: a.clock})
 	d, err := saga.NewDriver(a.store, a.advance, []saga.Definition{trip}, o)
 	if err != nil {
 		a.t.Fatal(err)
@@ -154,7 +157,7 @@ func TestDriverBringsARunToItsEnd(t *testing.T) {
 			begin(t, a.store, trip.New("run_1", "driver", noon))
 			d.Kick("run_1")
 			a.until("run_1", is(saga.Done))
-			if diff := cmp.Diff(c.want, a.done()); diff != "" {
+			if diff := gocmp.Diff(c.want, a.done()); diff != "" {
 				t.Errorf("steps (-want +got):\n%s", diff)
 			}
 		})

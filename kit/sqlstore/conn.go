@@ -149,7 +149,7 @@ func (c *conn) Begin() (alone bool, err error) {
 func (c *conn) BeginView() error { return c.run("BEGIN") }
 
 // Commit has nobody to tell news to.
-func (c *conn) Commit(string) error {
+func (c *conn) Commit(int64) error {
 	if err := c.run("COMMIT"); err != nil {
 		return err
 	}

@@ -15,8 +15,8 @@ type Conn interface {
 	Begin() (alone bool, err error)
 	// BeginView begins one that reads the snapshot which its first statement takes, and cannot write.
 	BeginView() error
-	// Commit makes the transaction durable; afterwards news, unless empty, is told to whoever listens elsewhere.
-	Commit(news string) error
+	// Commit makes the transaction durable; afterwards news, unless 0, is told to whoever listens elsewhere.
+	Commit(news int64) error
 	// Rollback ends the transaction without effect. It may fail when an error has ended it already.
 	Rollback() error
 	// Savepoint, Release and RollbackTo have one savepoint at a time. RollbackTo leaves it standing.
@@ -61,7 +61,7 @@ type Backend struct {
 	Reader  func(ctx context.Context) (Conn, error) // opens a connection for views
 	Long    func(ctx context.Context) (Conn, error) // opens one for a snapshot, which may be read for hours; default Reader
 	Metrics []prometheus.Collector                  // shown beside the store's own
-	Listen  func(hear func(news string))            // see Store.Listen; nil: nobody else writes
+	Listen  func(hear func(news int64))             // see Store.Listen; nil: nobody else writes
 	Close   func() error                            // after the store's last use of its connections; nil: nothing is left to do
 }
 

@@ -24,9 +24,9 @@ type group struct {
 	protected bool // a savepoint stands at the present state
 	undid     bool // a member's writes were undone; the next group is careful from the start
 	running   *request
-	news      string // of the last kept member that had any
-	reruns    int    // of the whole group
-	fatal     error  // ended the outer transaction: every member fails
+	news      int64 // of the last kept member that had any
+	reruns    int   // of the whole group
+	fatal     error // ended the outer transaction: every member fails
 }
 
 func (g *group) start(w *writer) {
@@ -104,7 +104,7 @@ func (g *group) protect() error {
 }
 
 func (g *group) keep() error {
-	if news := g.members[g.next-1].tx.news; news != "" {
+	if news := g.members[g.next-1].tx.news; news != 0 {
 		g.news = news
 	}
 	if !g.dirty {
@@ -126,7 +126,7 @@ func (g *group) undo() error {
 		return g.w.conn.RollbackTo()
 	}
 	if g.dirty {
-		g.careful, g.dirty, g.next, g.news = true, false, g.writer, ""
+		g.careful, g.dirty, g.next, g.news = true, false, g.writer, 0
 	}
 	g.begun = false
 	return g.w.conn.Rollback()
@@ -155,7 +155,7 @@ func (g *group) again() bool {
 	g.w.undone++
 	g.w.metrics.reruns.Inc()
 	_ = g.w.conn.Rollback() // a connection that is lost cannot, and need not
-	g.begun, g.dirty, g.protected, g.next, g.news, g.fatal = false, false, false, 0, "", nil
+	g.begun, g.dirty, g.protected, g.next, g.news, g.fatal = false, false, false, 0, 0, nil
 	time.Sleep(time.Duration(g.reruns) * rerunPause)
 	return true
 }

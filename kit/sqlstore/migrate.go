@@ -215,7 +215,7 @@ func apply(c Conn, m Migration) (err error) {
 	if err := steps(c, m); err != nil {
 		return err
 	}
-	return c.Commit("")
+	return c.Commit(0)
 }
 
 func steps(c Conn, m Migration) error {

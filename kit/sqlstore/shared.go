@@ -37,9 +37,9 @@ func (s *Store) RestAtMost(most time.Duration) time.Duration {
 }
 
 // Listen has hear told what other processes Announce, until the store closes: at once as a rule. Because news can be
-// lost, hear is also called with "" every second or so without any, and should then look for itself. It is called by one
+// lost, hear is also called with 0 every second or so without any, and should then look for itself. It is called by one
 // goroutine, which it may keep busy. A database that no other process can write never calls it.
-func (s *Store) Listen(hear func(news string)) {
+func (s *Store) Listen(hear func(news int64)) {
 	if beneath := s.lies.Load(); s.shared && beneath.listen != nil {
 		beneath.listen(hear)
 	}
@@ -80,7 +80,7 @@ const sharedPoll = 10 * time.Millisecond
 type fileWatch struct {
 	conn    *conn
 	mu      sync.Mutex // guards hearers
-	hearers []func(news string)
+	hearers []func(news int64)
 	stop    chan struct{}
 	gone    chan struct{}
 }
@@ -95,7 +95,7 @@ func watchFile(path string) (*fileWatch, error) {
 	return w, nil
 }
 
-func (w *fileWatch) listen(hear func(news string)) {
+func (w *fileWatch) listen(hear func(news int64)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.hearers = append(w.hearers, hear)
@@ -132,7 +132,7 @@ func (w *fileWatch) tell() {
 	hearers := w.hearers
 	w.mu.Unlock()
 	for _, hear := range hearers {
-		hear("")
+		hear(0)
 	}
 }
 

@@ -97,14 +97,14 @@ type Store struct {
 // base is what lies beneath a store.
 type base struct {
 	Driver
-	listen func(hear func(news string)) // nil: nobody else writes
-	bell   Bell                         // rung by what others tell
+	listen func(hear func(news int64)) // nil: nobody else writes
+	bell   Bell                        // rung by what others tell
 }
 
-func newStore(name string, d Driver, listen func(hear func(news string))) *Store {
+func newStore(name string, d Driver, listen func(hear func(news int64))) *Store {
 	s, beneath := &Store{name: name, shared: listen != nil}, &base{Driver: d, listen: listen}
 	if listen != nil {
-		listen(func(string) { beneath.bell.Ring() })
+		listen(func(int64) { beneath.bell.Ring() })
 	}
 	s.lies.Store(beneath)
 	return s

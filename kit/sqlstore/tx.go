@@ -17,7 +17,7 @@ type tx struct {
 	open    []*Rows
 	few     [2]*Rows // where open begins
 	hooks   []func()
-	news    string
+	news    int64
 	wrote   bool  // a statement changed something
 	aborted error // an error behind which the transaction goes on only from a savepoint
 	fatal   error // an error that ended the outer transaction
@@ -81,9 +81,9 @@ func (t *tx) patience() context.Context {
 	return context.Background()
 }
 
-// Announce has the store's listeners in other processes hear news, such as how far a log has come, once the update is
-// durable; of several in one commit they hear the last. Where nobody else can listen it does nothing.
-func Announce(of Tx, news string) {
+// Announce has the store's listeners in other processes hear news, a number above 0 such as how far a log has come, once
+// the update is durable; of several in one commit they hear the last. Where nobody else can listen it does nothing.
+func Announce(of Tx, news int64) {
 	if t, ok := of.(*tx); ok {
 		t.news = news
 	}

@@ -8,7 +8,20 @@
 //
 // Under partition carts chooses availability for what is its own: a cart that was read
 // may be behind, its money never is, because orders freezes what pricing says at
-// checkout. A fail-over may lose the last changes of carts, never an order.
+// checkout.
+//
+// It is kept in SQL or in Redis, by the scheme of the store's URL. In SQL nothing that was
+// acknowledged is lost. A Redis that fails over, or is restored, may forget the last
+// changes of carts: a line, an address, a choice of shipping, a whole new cart. A checkout
+// then orders the cart as it is; a client that sends expected_total is refused when that
+// makes a difference in money. It never loses or doubles an order, nor what money and stock
+// depend on:
+//   - orders keeps the claim of a cart in its own store, and asks there that the cart has
+//     heard of the last order that was confirmed of it. A cart that has forgotten is refused,
+//     cart_already_ordered, until it has heard again;
+//   - what was ordered is taken out together with the mark of how far carts has heard, so
+//     both are forgotten together, and orders' record is heard again from there;
+//   - an order is taken out once, by its place in that record, however often it is heard.
 package carts
 
 import (

@@ -53,7 +53,7 @@ func split(t testing.TB, o *fleet.Options) {
 	t.Cleanup(func() { _ = broker.Kill() }) // its files go with the test
 	o.Targets = append([]string{fleet.Gateway}, fleet.Rooms...)
 	o.Settings = map[string]string{
-		"store.all": enginetest.Database(t), "store.carts": enginetest.Redis(t, engine.RedisOptions{}).URL(), "broker.url": broker.URL(),
+		"store.all": enginetest.Database(t), "store.carts": enginetest.Redis(t, engine.RedisOptions{}).URL(), "broker.url": broker.URL(), "lease.ttl": "2s",
 	}
 	if o.Own, err = fleet.Certificates(filepath.Join(dir, "certs"), o.Targets...); err != nil {
 		t.Fatal(err)

@@ -119,6 +119,8 @@ func (s *Shop) inside() http.Handler {
 	t := s.o.Telemetry
 	mux := http.NewServeMux()
 	mux.Handle("/internal/", among(t.Internal(), t.Log, func(identity.Peer) bool { return true }))
+	mux.Handle(internalBackups, among(http.StripPrefix(strings.TrimSuffix(internalBackups, "/"), s.copied.Handler()), t.Log,
+		func(p identity.Peer) bool { return p.Is(identity.Gateway) }))
 	mux.Handle("/", among(rest.Inside(s.mux), t.Log, func(p identity.Peer) bool { return p.Is(identity.Gateway) }))
 	return mux
 }

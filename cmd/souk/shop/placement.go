@@ -3,6 +3,7 @@ package shop
 import (
 	"cmp"
 	"strings"
+	"time"
 
 	"github.com/seed-21071466/souk/kit/config"
 )
@@ -75,4 +76,9 @@ type Network struct {
 	Key      string `name:"key" help:"File of the certificate's key, PEM."`
 	CA       string `name:"ca" help:"File of the authorities that other rooms' certificates come from, PEM."`
 	Insecure bool   `name:"insecure" default:"false" help:"Speak without TLS also beyond this machine, where something else keeps the network closed."`
+}
+
+// Leases say which of several processes of a room does what only one may.
+type Leases struct {
+	TTL time.Duration `name:"ttl" default:"10s" help:"How long the work of a process that died without a word waits until another takes it up; several processes of a room must agree on it."`
 }

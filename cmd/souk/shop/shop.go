@@ -20,9 +20,11 @@ import (
 	"sync/atomic"
 
 	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/backup"
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/bus/faultbus"
 	"github.com/seed-21071466/souk/kit/bus/natsbus"
+	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/placement"
 	"github.com/seed-21071466/souk/kit/rest"
@@ -52,6 +54,8 @@ type Shop struct {
 	mux     *rest.Mux    // the rooms' REST
 	network *network
 	homes   *placement.Homes
+	backups *backup.Server
+	copied  *backup.Peer // the rooms here, for a backup that another process takes
 	house   *room.House
 	bus     *bus.Bus
 	leases  *lease.Book     // of what only one process of a room does
@@ -80,6 +84,8 @@ func Open(ctx context.Context, o Options) (s *Shop, err error) {
 func (s *Shop) open(ctx context.Context) (err error) {
 	o, t := s.o, s.o.Telemetry
 	s.homes = homes(o)
+	s.backups = &backup.Server{Rooms: s.backedUp, Shop: Name, Dir: o.Dir, Clock: clock.System{}, Log: t.Log}
+	s.copied = &backup.Peer{Rooms: s.roomsHere, Clock: clock.System{}, Log: t.Log}
 	if err := s.homes.Take(names(o.Targets.rooms)...); err != nil {
 		return err
 	}
@@ -95,7 +101,7 @@ func (s *Shop) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.mux = rest.New(rest.Options{Log: t.Log})
-	s.leases = lease.NewBook(lease.Options{Log: t.Log, Registerer: t.Registry})
+	s.leases = lease.NewBook(lease.Options{Log: t.Log, Registerer: t.Registry, TTL: o.Settings.Leases.TTL})
 	if err := s.openBus(ctx); err != nil {
 		return err
 	}
@@ -188,6 +194,10 @@ func (s *Shop) Close(ctx context.Context) error {
 	var errs []error
 	if s.homes != nil {
 		s.homes.Stop() // before the rooms close the stores that it moves
+	}
+	if s.backups != nil {
+		s.backups.Stop()
+		s.copied.Stop()
 	}
 	if s.bus != nil {
 		s.bus.Close()

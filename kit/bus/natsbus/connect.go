@@ -6,14 +6,18 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed-21071466/souk/kit/clock"
 )
 
 // The bounds of waiting for the broker.
@@ -22,6 +26,7 @@ const (
 	answerMax  = 5 * time.Second        // for one answer
 	messageMax = 2 * time.Second        // for the first message of an answer, and for each further one
 	ackMax     = 5 * time.Second        // for a publication to be acknowledged
+	hangUpsMax = 5                      // connections at the start that end without a word
 	retryMin   = 100 * time.Millisecond // before something that failed is tried again; doubled for each further time
 	retryMax   = 2 * time.Second        // the longest pause between two tries
 	pingEvery  = 5 * time.Second        // a broker that answers two pings not is away
@@ -115,7 +120,7 @@ func (b *Broker) join(ctx context.Context, address string) error {
 		return err
 	}
 	opts := append(b.options.Security.options(), b.habits()...)
-	conn, err := nats.Connect(address, opts...)
+	conn, err := dial(ctx, address, opts)
 	if err != nil {
 		if refusal := refused(err); refusal != nil {
 			return refusal
@@ -132,6 +137,25 @@ func (b *Broker) join(ctx context.Context, address string) error {
 		return err
 	}
 	return nil
+}
+
+// dial connects once. A broker that refuses a certificate says so and hangs up,
+// and what it says may be lost by that: then it is asked again.
+func dial(ctx context.Context, address string, opts []nats.Option) (conn *nats.Conn, err error) {
+	for range hangUpsMax {
+		if conn, err = nats.Connect(address, opts...); !hungUp(err) {
+			break
+		}
+		if late := clock.Sleep(ctx, retryMin); late != nil {
+			return nil, errors.Join(err, late)
+		}
+	}
+	return conn, err
+}
+
+// hungUp says that whoever answered ended the connection without a word.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // habits are how the connection behaves: it comes back for ever, and meanwhile

@@ -21,8 +21,8 @@ const (
 	liveMax      = 8192    // live messages that wait to be taken; more are dropped, and read from the stream
 	limitMax     = 1024    // events that one After asks for
 
-	headTries = 3                      // processes of a source that are asked where it ends
-	headMax   = 700 * time.Millisecond // for each of them to answer
+	headMax    = 2 * time.Second        // for a source to say where it ends
+	headTryMax = 700 * time.Millisecond // for one process of it
 )
 
 // feed is a source of another process, as the consumers of this one see it. Its
@@ -161,24 +161,26 @@ func (f *feed) Head() int64 { return f.head.Position() }
 // Wait waits to hear of a record.
 func (f *feed) Wait(ctx context.Context, after int64) error { return f.head.Wait(ctx, after+1) }
 
-// HeadNow asks the source. One of its processes may be frozen, so another is
-// asked before the caller's patience ends.
+// HeadNow asks the source. The process that is asked may be frozen, or on its
+// way back, so others are asked before the error.
 func (f *feed) HeadNow(ctx context.Context) (head int64, err error) {
-	for range headTries {
-		asking, cancel := context.WithTimeout(ctx, headMax)
+	ctx, cancel := context.WithTimeout(ctx, headMax)
+	defer cancel()
+	for {
+		asking, cancel := context.WithTimeout(ctx, headTryMax)
 		_, head, err = f.broker.asked(asking, f.source, 0, 0)
-		late := asking.Err() != nil
 		cancel()
 		if err == nil {
 			f.alive()
 			f.grow(head)
 			return head, nil
 		}
-		if !late || ctx.Err() != nil {
-			break
+		select {
+		case <-ctx.Done():
+			return 0, err
+		case <-f.broker.options.Clock.After(retryMin):
 		}
 	}
-	return 0, err
 }
 
 // After answers from the tail where it can, else from the stream, else from

@@ -37,10 +37,11 @@ func carried(t testing.TB, ev bus.Event) bus.Event {
 }
 
 func TestAnEventArrivesAsItWasSaid(t *testing.T) {
-	odd := anEvent()
+	odd, recorded := anEvent(), anEvent()
 	odd.Meta.Trace = "no trace of W3C"
+	recorded.Meta.Trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	bare := bus.Event{ID: "talker/1", Source: "talker", Type: "t", Position: 1, Time: said, Meta: eventlog.Meta{Time: said}}
-	for name, want := range map[string]bus.Event{"whole": anEvent(), "an odd trace": odd, "bare": bare} {
+	for name, want := range map[string]bus.Event{"whole": anEvent(), "an odd trace": odd, "a recorded trace": recorded, "bare": bare} {
 		if diff := cmp.Diff(want, carried(t, want)); diff != "" {
 			t.Errorf("%s (-said +arrived):\n%s", name, diff)
 		}
@@ -53,7 +54,7 @@ func TestAMessageIsACloudEvent(t *testing.T) {
 	for name, want := range map[string]string{
 		"ce-specversion": "1.0", "ce-id": "talker/42", "ce-source": "talker", "ce-type": "souk.test.v1.Said", "ce-subject": "book_1",
 		"ce-time": "2026-03-01T12:00:00.123456Z", "ce-partitionkey": "book_1", "ce-sequence": "42", "content-type": "application/protobuf",
-		"ce-traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-000000000000002a-01", "ce-actor": "staff:7",
+		"ce-traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-000000000000002a-00", "ce-actor": "staff:7",
 		"ce-reason": "100%20%25%20%22so%22%0D%0AInjected:%20header,%20%C3%BC",
 	} {
 		if got := m.Header[name]; len(got) != 1 || got[0] != want {

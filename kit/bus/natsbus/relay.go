@@ -259,6 +259,9 @@ func (t *transit) publish(events []bus.Event) error {
 		}
 		ack, err := t.js.PublishMsgAsync(encode(ev, t.subjects.of(ev.Type)),
 			jetstream.WithExpectLastSequence(uint64(t.sent)), jetstream.WithExpectStream(t.stream))
+		if errors.Is(err, nats.ErrMaxPayload) {
+			return fmt.Errorf("publish %s: %w: the broker takes %d bytes; raise max_payload there", ev.ID, err, t.broker.conn.MaxPayload())
+		}
 		if err != nil {
 			return fmt.Errorf("publish %s: %w", ev.ID, err)
 		}

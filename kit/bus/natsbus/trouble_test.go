@@ -91,6 +91,17 @@ func (s *trouble) proves() {
 	until(s.t, "the broker is back for the listener", s.there.Ready)
 }
 
+func TestAnEventThatIsTooLargeForTheBrokerHoldsItsSourceUpVisibly(t *testing.T) {
+	url, shop, source := embedded(t), newShop(), bustest.NewSource("talker")
+	here := connect(t, url, natsbus.Options{Shop: shop})
+	here.Relay(source)
+	l := listen(t, connect(t, url, natsbus.Options{Shop: shop}), bus.FromStart)
+	l.settles(babble(source, 5))
+	source.Say(strings.Repeat("x", 2<<20))
+	until(t, "the relay says why", func() error { return says(here.Ready(), "raise max_payload") })
+	l.wants(1, 5)
+}
+
 // The figures are all told, and are what happened.
 func TestFigures(t *testing.T) {
 	url, shop, source := embedded(t), newShop(), bustest.NewSource("talker")

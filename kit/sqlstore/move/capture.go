@@ -28,22 +28,35 @@ func function(t tables.Table) string { return tables.Quote("souk_note_" + t.Name
 // sealFunction refuses, in PostgreSQL, where a trigger has no body of its own.
 const sealFunction = "souk_seal"
 
-// install begins to note changes.
+// install makes the logs and begins to note changes.
 func (c capture) install(tx sqlstore.Tx) error {
 	if err := c.remove(tx); err != nil {
 		return err
 	}
 	for _, t := range c.tables {
-		if err := run(tx, append([]string{c.logTable(t)}, c.notes(t)...)); err != nil {
+		if _, err := tx.Exec(c.logTable(t)); err != nil {
+			return fmt.Errorf("make a log of table %s: %w", t.Name, err)
+		}
+	}
+	return c.note(tx)
+}
+
+// note notes changes in the logs that are there.
+func (c capture) note(tx sqlstore.Tx) error {
+	if err := c.drop(tx); err != nil {
+		return err
+	}
+	for _, t := range c.tables {
+		if err := run(tx, c.notes(t)); err != nil {
 			return fmt.Errorf("note the changes of table %s: %w", t.Name, err)
 		}
 	}
 	return nil
 }
 
-// seal refuses every change from now on.
+// seal refuses every change from now on. The logs stay.
 func (c capture) seal(tx sqlstore.Tx) error {
-	if err := c.remove(tx); err != nil {
+	if err := c.drop(tx); err != nil {
 		return err
 	}
 	if c.engine == tables.PostgreSQL {
@@ -61,23 +74,35 @@ func (c capture) seal(tx sqlstore.Tx) error {
 	return nil
 }
 
-// remove takes away all that install or seal have made.
-func (c capture) remove(tx sqlstore.Tx) error {
+// drop takes the triggers away.
+func (c capture) drop(tx sqlstore.Tx) error {
 	for _, t := range c.tables {
-		var undo []string
 		for _, verb := range verbs {
-			undo = append(undo, "DROP TRIGGER IF EXISTS "+trigger(verb, t)+c.on(t))
+			if _, err := tx.Exec("DROP TRIGGER IF EXISTS " + trigger(verb, t) + c.on(t)); err != nil {
+				return fmt.Errorf("take the triggers of table %s away: %w", t.Name, err)
+			}
 		}
-		undo = append(undo, "DROP TABLE IF EXISTS "+logOf(t))
 		if c.engine == tables.PostgreSQL {
-			undo = append(undo, "DROP FUNCTION IF EXISTS "+function(t)+"()")
-		}
-		if err := run(tx, undo); err != nil {
-			return fmt.Errorf("take the triggers of table %s away: %w", t.Name, err)
+			if _, err := tx.Exec("DROP FUNCTION IF EXISTS " + function(t) + "()"); err != nil {
+				return fmt.Errorf("take the triggers of table %s away: %w", t.Name, err)
+			}
 		}
 	}
 	if c.engine == tables.PostgreSQL {
 		return run(tx, []string{"DROP FUNCTION IF EXISTS " + sealFunction + "()"})
+	}
+	return nil
+}
+
+// remove takes away all that install or seal have made.
+func (c capture) remove(tx sqlstore.Tx) error {
+	if err := c.drop(tx); err != nil {
+		return err
+	}
+	for _, t := range c.tables {
+		if _, err := tx.Exec("DROP TABLE IF EXISTS " + logOf(t)); err != nil {
+			return fmt.Errorf("take the log of table %s away: %w", t.Name, err)
+		}
 	}
 	return nil
 }
@@ -105,14 +130,14 @@ func (c capture) logTable(t tables.Table) string {
 // notes are the triggers of one table. A change of a key is one of both keys.
 func (c capture) notes(t tables.Table) []string {
 	if c.engine == tables.PostgreSQL {
-		body := "BEGIN IF TG_OP <> 'INSERT' THEN " + note(t, "OLD") + " END IF; IF TG_OP <> 'DELETE' THEN " + note(t, "NEW") + " END IF; RETURN NULL; END"
+		body := "BEGIN IF TG_OP <> 'INSERT' THEN " + noting(t, "OLD") + " END IF; IF TG_OP <> 'DELETE' THEN " + noting(t, "NEW") + " END IF; RETURN NULL; END"
 		return []string{
 			"CREATE FUNCTION " + function(t) + "() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ " + body + " $$",
 			"CREATE TRIGGER " + trigger("INSERT", t) + " AFTER INSERT OR UPDATE OR DELETE ON " + tables.Quote(t.Name) +
 				" FOR EACH ROW EXECUTE FUNCTION " + function(t) + "()",
 		}
 	}
-	body := map[string]string{"INSERT": note(t, "NEW"), "UPDATE": note(t, "OLD") + " " + note(t, "NEW"), "DELETE": note(t, "OLD")}
+	body := map[string]string{"INSERT": noting(t, "NEW"), "UPDATE": noting(t, "OLD") + " " + noting(t, "NEW"), "DELETE": noting(t, "OLD")}
 	var out []string
 	for _, verb := range verbs {
 		out = append(out, "CREATE TRIGGER "+trigger(verb, t)+" AFTER "+verb+" ON "+tables.Quote(t.Name)+" BEGIN "+body[verb]+" END")
@@ -120,7 +145,7 @@ func (c capture) notes(t tables.Table) []string {
 	return out
 }
 
-func note(t tables.Table, row string) string {
+func noting(t tables.Table, row string) string {
 	names, values := make([]string, len(t.Key)), make([]string, len(t.Key))
 	for i, name := range t.Key {
 		names[i], values[i] = tables.Quote(name), row+"."+tables.Quote(name)

@@ -27,8 +27,8 @@ func (m *mover) change(ctx context.Context) error {
 	}
 }
 
-// fenced is one fence. The updates stand still for FenceMax at most, and for as long again when the last changes have
-// been copied in time.
+// fenced is one fence, within which all has to be done in FenceMax. The source is sealed before the last changes are
+// read: a process that shares it, and that this fence does not hold, makes none after them either.
 func (m *mover) fenced(ctx context.Context) error {
 	bound, cancel := context.WithTimeout(ctx, m.FenceMax)
 	defer cancel()
@@ -38,14 +38,14 @@ func (m *mover) fenced(ctx context.Context) error {
 		return tooMany(ctx, err)
 	}
 	defer fence.Release()
+	if err := fence.Keep(); err != nil { // what follows is bounded, and must undo what it did before the fence falls
+		return tooMany(ctx, err)
+	}
 	m.tell(Progress{Stage: Switching, Total: m.told.Total})
-	if _, err := m.follow(bound, nil); err != nil {
-		return tooMany(ctx, err)
+	if err := m.hand(bound, fence); err != nil {
+		return errors.Join(tooMany(ctx, err), m.unseal(context.WithoutCancel(ctx), fence))
 	}
-	if err := fence.Keep(); err != nil {
-		return tooMany(ctx, err)
-	}
-	if err := m.hand(ctx, fence); err != nil {
+	if err := fence.Swap(m.to); err != nil {
 		return err
 	}
 	fence.Release()
@@ -61,58 +61,62 @@ func tooMany(ctx context.Context, err error) error {
 	return err
 }
 
-// hand seals the source, records where the rows are, and swaps. Until the record stands, every step can be undone.
+// hand seals the source, copies the last changes, and records where the rows are. Until the record stands, every step
+// can be undone.
 func (m *mover) hand(ctx context.Context, fence *sqlstore.Fence) error {
-	bound, cancel := context.WithTimeout(ctx, m.FenceMax)
-	defer cancel()
-	err := m.seal(bound, fence)
-	if err == nil {
-		err = m.Record(bound)
+	if err := m.seal(ctx, fence); err != nil {
+		return fmt.Errorf("seal the source: %w", err)
 	}
-	if err != nil {
-		return errors.Join(err, m.unseal(context.WithoutCancel(ctx), fence))
+	crashpoint.Hit("move sealed")
+	if _, err := m.follow(ctx, nil); err != nil {
+		return err
+	}
+	if err := m.mark(ctx, m.to, Ready, m.Here); err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	crashpoint.Hit("move ready")
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := m.Record(ctx); err != nil {
+		return err
 	}
 	crashpoint.Hit("move recorded")
-	return fence.Swap(m.to)
+	return nil
 }
 
-// seal makes the source refuse changes, so that no other process makes any, and the target ready.
+// seal makes the source refuse changes.
 func (m *mover) seal(ctx context.Context, fence *sqlstore.Fence) error {
-	err := fence.Update(ctx, func(tx sqlstore.Tx) error {
+	return fence.Update(ctx, func(tx sqlstore.Tx) error {
 		is, err := readMark(tx)
 		if err != nil {
 			return err
 		}
 		if is.State != Leaving || is.Move != m.ID {
-			return fmt.Errorf("another process has opened the room meanwhile and ended this move: the source is %s", is.State)
+			return fmt.Errorf("another process has opened the room meanwhile and ended this move: the source is %q", is.State)
 		}
 		if err := m.capture.seal(tx); err != nil {
 			return err
 		}
 		return writeMark(tx, m.markOf(Sealing, m.There))
 	})
-	if err != nil {
-		return fmt.Errorf("seal the source: %w", err)
-	}
-	crashpoint.Hit("move sealed")
-	if err := m.mark(ctx, m.to, Ready, m.Here); err != nil {
-		return fmt.Errorf("target: %w", err)
-	}
-	crashpoint.Hit("move ready")
-	return nil
 }
 
-// unseal first makes the target useless: a record that failed and was written nevertheless must not be believed once the
-// source goes on.
+// unseal lets the source go on and notes its changes again. First it makes the target useless, if it was made ready: a
+// record that failed and was written nevertheless must not be believed once the source goes on.
 func (m *mover) unseal(ctx context.Context, fence *sqlstore.Fence) error {
 	ctx, cancel := context.WithTimeout(ctx, undoMax)
 	defer cancel()
 	spoilt := m.mark(ctx, m.to, Filling, m.Here)
 	return errors.Join(spoilt, fence.Update(ctx, func(tx sqlstore.Tx) error {
-		if err := m.capture.remove(tx); err != nil {
+		is, err := readMark(tx)
+		if err != nil || is.State != Sealing || is.Move != m.ID {
 			return err
 		}
-		return writeMark(tx, m.markOf(Home, ""))
+		if err := m.capture.note(tx); err != nil {
+			return err
+		}
+		return writeMark(tx, m.markOf(Leaving, m.There))
 	}))
 }
 

@@ -25,7 +25,7 @@ import (
 // every kind of column, and NULLs.
 var schema = sqlstore.Schema{Name: "move_test", Files: fstest.MapFS{"001_tables.sql": {Data: []byte(`
 	CREATE TABLE counters (name TEXT PRIMARY KEY, n INTEGER NOT NULL);
-	CREATE TABLE things (id INTEGER PRIMARY KEY, handle TEXT NOT NULL UNIQUE, r REAL, b BLOB, t TEXT);
+	CREATE TABLE things (id INTEGER PRIMARY KEY, handle TEXT NOT NULL UNIQUE, r REAL, b BLOB NOT NULL, t TEXT);
 	CREATE TABLE pairs (a TEXT NOT NULL, "time" INTEGER NOT NULL, v TEXT NOT NULL, PRIMARY KEY (a, "time"));
 	CREATE TABLE days (shop TEXT NOT NULL, day TEXT NOT NULL, n INTEGER);
 	CREATE UNIQUE INDEX days_by_day ON days (shop, day DESC);
@@ -103,7 +103,7 @@ type writer struct {
 type thing struct {
 	handle string
 	r      *float64
-	b      []byte
+	b      string
 	t      *string
 }
 
@@ -134,7 +134,7 @@ func (w *writer) step(ctx context.Context) error {
 func (w *writer) id() int64 { return w.n*1000 + w.dice.Int64N(40) }
 
 func (w *writer) fresh() thing {
-	v := thing{handle: fmt.Sprintf("h-%d-%d", w.n, w.dice.Int64()), b: []byte{0, byte(w.dice.IntN(256)), 255}}
+	v := thing{handle: fmt.Sprintf("h-%d-%d", w.n, w.dice.Int64()), b: string([]byte{0, byte(w.dice.IntN(256)), 255}[:w.dice.IntN(4)])}
 	if w.dice.IntN(2) == 0 {
 		r, text := w.dice.Float64(), "it's \"quoted\" ü"
 		v.r, v.t = &r, &text
@@ -145,7 +145,7 @@ func (w *writer) fresh() thing {
 func (w *writer) thing(tx sqlstore.Tx) (func(), error) {
 	id, v := w.id(), w.fresh()
 	_, err := tx.Exec(`INSERT INTO things (id, handle, r, b, t) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET handle = excluded.handle, r = excluded.r, b = excluded.b, t = excluded.t`, id, v.handle, v.r, v.b, v.t)
+		ON CONFLICT (id) DO UPDATE SET handle = excluded.handle, r = excluded.r, b = excluded.b, t = excluded.t`, id, v.handle, v.r, []byte(v.b), v.t)
 	return func() { w.things[id] = v }, err
 }
 

@@ -126,8 +126,8 @@ type role struct {
 var (
 	writes   = role{"writer", writeTimeout, writeTimeout, lockTimeout}
 	reads    = role{"reader", readTimeout, readTimeout, lockTimeout}
-	migrates = role{"migrator", 0, 0, 0}                        // as long as its context
-	copies   = role{"copier", 0, 10 * time.Minute, lockTimeout} // reads a snapshot for as long as it takes, but does not sleep over it
+	migrates = role{"migrator", 0, 0, 0}                     // as long as its context
+	copies   = role{"copier", 0, 6 * time.Hour, lockTimeout} // reads a snapshot for as long as it takes, and waits for its turn
 	listens  = role{"listener", 0, 0, lockTimeout}
 )
 

@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -23,8 +24,8 @@ type listener struct {
 	started sync.Once
 	done    sync.WaitGroup
 	mu      sync.Mutex // guards hearers
-	hearers []func(news string)
-	heard   []string // come in and not told yet; the listener's goroutine alone uses it
+	hearers []func(news int64)
+	heard   []int64 // come in and not told yet; the listener's goroutine alone uses it
 }
 
 func newListener(d *database) *listener {
@@ -33,7 +34,7 @@ func newListener(d *database) *listener {
 	return l
 }
 
-func (l *listener) listen(hear func(news string)) {
+func (l *listener) listen(hear func(news int64)) {
 	l.mu.Lock()
 	l.hearers = append(l.hearers, hear)
 	l.mu.Unlock()
@@ -48,7 +49,7 @@ func (l *listener) run() {
 			return
 		}
 		l.d.log.Warn("news of other processes are not heard; they are looked for", "store", l.d.schema, "error", err)
-		l.tell("")
+		l.tell(0)
 		select {
 		case <-l.ctx.Done():
 		case <-time.After(lookEvery):
@@ -58,7 +59,7 @@ func (l *listener) run() {
 
 // hear listens on one connection until it is lost.
 func (l *listener) hear() error {
-	raw, err := l.d.dial(l.ctx, listens, func(_ *pgconn.PgConn, n *pgconn.Notification) { l.heard = append(l.heard, n.Payload) })
+	raw, err := l.d.dial(l.ctx, listens, l.take)
 	if err != nil {
 		return err
 	}
@@ -66,19 +67,28 @@ func (l *listener) hear() error {
 	if err := raw.Exec(l.ctx, "LISTEN "+quoted(l.d.channel())).Close(); err != nil {
 		return err
 	}
-	l.tell("") // what was said before we listened
+	l.tell(0) // what was said before we listened
 	for {
 		if err := l.wait(raw); err != nil {
 			return err
 		}
 		if len(l.heard) == 0 {
-			l.tell("")
+			l.tell(0)
 		}
 		for _, news := range l.heard {
 			l.tell(news)
 		}
 		l.heard = l.heard[:0]
 	}
+}
+
+// take keeps what has come in. What is no number, somebody else has said: then everybody looks.
+func (l *listener) take(_ *pgconn.PgConn, n *pgconn.Notification) {
+	news, err := strconv.ParseInt(n.Payload, 10, 64)
+	if err != nil {
+		news = 0
+	}
+	l.heard = append(l.heard, news)
 }
 
 // wait returns with news in heard, or after lookEvery without. The server is asked then whether it is still there.
@@ -105,7 +115,7 @@ func (l *listener) hangUp(raw *pgconn.PgConn) {
 	l.d.connections.Dec()
 }
 
-func (l *listener) tell(news string) {
+func (l *listener) tell(news int64) {
 	l.mu.Lock()
 	hearers := l.hearers
 	l.mu.Unlock()

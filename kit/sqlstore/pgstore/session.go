@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -203,15 +204,15 @@ func (s *session) BeginView() error {
 }
 
 // Commit leaves the outcome unknown when the connection is lost meanwhile: then it must not run again.
-func (s *session) Commit(news string) error {
+func (s *session) Commit(news int64) error {
 	if err := s.settle(); err != nil {
 		return err
 	}
 	p := s.raw.StartPipeline(s.base)
 	call{name: "commit"}.send(p)
-	if news != "" {
+	if news != 0 {
 		p.SendPipelineSync() // after the commit, not within it: NOTIFY holds a lock of the whole database until its own
-		call{"notify", []string{s.d.channel(), news}}.send(p)
+		call{"notify", []string{s.d.channel(), strconv.FormatInt(news, 10)}}.send(p)
 	}
 	err := p.Sync()
 	var tag pgconn.CommandTag

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,11 +32,19 @@ func Open(ctx context.Context, path string, o sqlstore.Options) (*sqlstore.Store
 		if err != nil {
 			return nil, err
 		}
-		o.Schemas = append(o.Schemas[:len(o.Schemas):len(o.Schemas)], lease.Schema())
-		return pgstore.Open(ctx, address, o)
+		return pgstore.Open(ctx, address, withLeases(o))
 	default:
 		return nil, fmt.Errorf("%s=%s: want postgres, or nothing for SQLite", Env, chosen)
 	}
+}
+
+// withLeases adds what a store needs that others may write.
+func withLeases(o sqlstore.Options) sqlstore.Options {
+	table := lease.Schema()
+	if !slices.ContainsFunc(o.Schemas, func(s sqlstore.Schema) bool { return s.Name == table.Name }) {
+		o.Schemas = append(o.Schemas[:len(o.Schemas):len(o.Schemas)], table)
+	}
+	return o
 }
 
 // Stores is room.Shared's, for the rooms of the shop in dir.

@@ -197,31 +197,31 @@ func (p *pair) alone() {
 }
 
 func (p *pair) news() {
-	heard := make(chan string, 64)
-	p.two.store.Listen(func(news string) {
-		if news != "" {
+	heard := make(chan int64, 64)
+	p.two.store.Listen(func(news int64) {
+		if news != 0 {
 			heard <- news
 		}
 	})
-	tell := func(news string, outcome error) error {
+	tell := func(news int64, outcome error) error {
 		return p.one.update(func(tx sqlstore.Tx) error {
 			sqlstore.Announce(tx, news)
-			return errors.Join(set(tx, news, 1), outcome)
+			return errors.Join(set(tx, "told", int(news)), outcome)
 		})
 	}
-	if err := tell("refused", errRefused); !errors.Is(err, errRefused) {
+	if err := tell(7, errRefused); !errors.Is(err, errRefused) {
 		p.Error(err)
 	}
 	// News can be lost while the listener is still connecting, so it is told until it is heard.
 	deadline := time.After(time.Minute)
 	for {
-		p.one.ok(tell("kept", nil))
+		p.one.ok(tell(8, nil))
 		select {
 		case news := <-heard:
-			if news != "kept" {
-				p.Errorf("heard %q", news)
+			if news != 8 {
+				p.Errorf("heard %d", news)
 			}
-			p.two.wants("kept", 1)
+			p.two.wants("told", 8)
 			return
 		case <-deadline:
 			p.Fatal("nothing was heard within a minute")

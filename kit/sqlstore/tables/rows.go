@@ -98,6 +98,9 @@ func (k Kind) take(v any) (any, bool) {
 		if k == Text {
 			return string(v), true
 		}
+		if v == nil {
+			v = []byte{} // SQLite's driver gives an empty one so; a NULL is nil itself
+		}
 		return v, k == Blob
 	}
 	return nil, false

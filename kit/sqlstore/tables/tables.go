@@ -66,26 +66,25 @@ const (
 )
 
 // EngineOf asks the database beneath a store what it is.
-func EngineOf(ctx context.Context, store *sqlstore.Store) (Engine, error) {
-	var found Engine
-	ask := func(engine Engine, question string) error {
-		return store.View(ctx, func(tx sqlstore.Tx) error {
-			var answer string
-			err := tx.QueryRow(question).Scan(&answer)
-			if err == nil {
-				found = engine
-			}
-			return err
-		})
+func EngineOf(ctx context.Context, store *sqlstore.Store) (engine Engine, err error) {
+	err = store.View(ctx, func(tx sqlstore.Tx) error {
+		engine, err = EngineIn(tx)
+		return err
+	})
+	return engine, err
+}
+
+// EngineIn asks the database of a transaction. The first question is PostgreSQL's, because a question that fails ends a
+// transaction there.
+func EngineIn(tx sqlstore.Tx) (Engine, error) {
+	var answer string
+	if tx.QueryRow("SELECT CAST(current_schema() AS text)").Scan(&answer) == nil {
+		return PostgreSQL, nil
 	}
-	err := ask(SQLite, "SELECT sqlite_version()")
-	if err != nil && ctx.Err() == nil {
-		err = ask(PostgreSQL, "SELECT CAST(current_schema() AS text)")
-	}
-	if err != nil {
+	if err := tx.QueryRow("SELECT sqlite_version()").Scan(&answer); err != nil {
 		return "", fmt.Errorf("ask the database what it is: %w", err)
 	}
-	return found, nil
+	return SQLite, nil
 }
 
 // List lists the tables in the order of their names. It refuses one that cannot be carried: without a key, or with a

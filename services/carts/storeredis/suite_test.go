@@ -55,3 +55,17 @@ func TestKeeper(t *testing.T) {
 		return s.Follow(bus.Consumer{Name: bustest.ConsumerName}, heard).Keep
 	})
 }
+
+func BenchmarkStore(b *testing.B) {
+	for _, fsync := range []string{"always", "everysec"} {
+		b.Run(fsync, func(b *testing.B) {
+			s, err := storeredis.Open(context.Background(), enginetest.Redis(b, engine.RedisOptions{Fsync: fsync}).URL(),
+				storeredis.Options{Shop: "shop", Clock: clock.System{}, Log: quiet})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			storetest.Bench(b, s)
+		})
+	}
+}

@@ -37,3 +37,15 @@ func suite(t *testing.T, shared bool) {
 		}
 	}, storetest.Can{Share: shared || os.Getenv(sqlstoretest.Env) != ""})
 }
+
+func BenchmarkStore(b *testing.B) {
+	db, err := sqlstore.Open(context.Background(), filepath.Join(b.TempDir(), "carts.db"), sqlstore.Options{
+		Schemas: []sqlstore.Schema{storesql.Schema(), bus.Schema()},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	store := storesql.New(db, storesql.Options{Shop: "shop", Clock: clock.System{}})
+	defer func() { _ = store.Close() }()
+	storetest.Bench(b, store)
+}
