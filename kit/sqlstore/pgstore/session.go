@@ -38,7 +38,7 @@ var oursToWrite = map[string]string{
 	"savepoint":  "SAVEPOINT member",
 	"release":    "RELEASE SAVEPOINT member",
 	"rollbackto": "ROLLBACK TO SAVEPOINT member",
-	"notify":     "SELECT pg_notify($1, $2)",
+	"notify":     notify,
 }
 
 func newSession(d *database, as role, base context.Context) *session {
@@ -218,7 +218,7 @@ func (s *session) Commit(news int64) error {
 	}
 	p := s.raw.StartPipeline(s.base)
 	call{name: "commit"}.send(p)
-	if news != 0 {
+	if news != 0 && s.d.others.any() {
 		p.SendPipelineSync() // after the commit, not within it: NOTIFY holds a lock of the whole database until its own
 		call{"notify", []string{s.d.channel(), strconv.FormatInt(news, 10)}}.send(p)
 	}
