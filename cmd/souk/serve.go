@@ -44,7 +44,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	tune()
+	tune(settings.KeepsFiles(targets))
 	t, err := newTelemetry(c.Log, settings.Telemetry, targets)
 	if err != nil {
 		return err
