@@ -17,6 +17,10 @@ help: ## list these commands
 run: bin/souk ## build the shop and serve it, filled with a sample, on http://127.0.0.1:8080
 	bin/souk serve --sample $(ARGS)
 
+.PHONY: split
+split: bin/souk needs ## run the shop as a process a room, on PostgreSQL, NATS and Redis of its own, until interrupted
+	go run ./deploy/split --binary bin/souk $(ARGS)
+
 .PHONY: test
 test: needs drift lint tools ## the whole gate: needs, generated code, lint, every test with the race detector
 	go test -race -count=1 -timeout $(TEST_TIMEOUT) ./...
@@ -59,8 +63,18 @@ fuzz: ## run every fuzz target for FUZZTIME each
 
 # What the gate consists of besides the tests.
 
+# Engines that tests and `make split` start for themselves; NATS is built from its module.
+ENGINES := postgresql redis-server
+
 .PHONY: needs
 needs:
+	@if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || ! command -v redis-server >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(ENGINES); \
+		else \
+			echo "PostgreSQL and Redis are needed: apt-get install $(ENGINES), or the like"; exit 1; \
+		fi; \
+	fi
 	@command -v go >/dev/null || { echo "Go is needed: https://go.dev/dl/"; exit 1; }
 	@command -v gcc >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -qy --no-install-recommends gcc libc6-dev; \

@@ -38,7 +38,7 @@ func (c *configCmd) Run() error {
 // elsewhere are the variables that are no settings of a room.
 var elsewhere = []string{
 	"SOUK_TARGET", "SOUK_DATA", "SOUK_HTTP", "SOUK_CONFIG", "SOUK_SAMPLE", "SOUK_LOG", "SOUK_URL", "SOUK_KEY", envBusFaults,
-	"SOUK_CRASHPOINT", "SOUK_CRASHPOINT_ARM", "SOUK_CRASHPOINT_LOG", "SOUK_TEST_BINARY",
+	"SOUK_CRASHPOINT", "SOUK_CRASHPOINT_ARM", "SOUK_CRASHPOINT_LOG", "SOUK_TEST_BINARY", "SOUK_TEST_PLACEMENT",
 }
 
 // load reads the settings from flags, environment and file, in that order of strength.

@@ -15,7 +15,9 @@ import (
 	"github.com/seed-21071466/souk/cmd/souk/shop"
 	"github.com/seed-21071466/souk/gen"
 	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/backup"
 	"github.com/seed-21071466/souk/kit/id"
+	"github.com/seed-21071466/souk/kit/placement"
 )
 
 // keysCmd is `souk keys`. It works on the data folder itself, whether a shop serves it or not: who may write there is
@@ -88,13 +90,13 @@ func (c *keysAddCmd) check() error {
 	return nil
 }
 
-// scopes are those that some method of the contracts asks for.
+// scopes are those that something asks for: a method of the contracts, or the moving of rooms.
 func scopes() ([]string, error) {
 	var routes []struct{ Scope string }
 	if err := json.Unmarshal(gen.Routes, &routes); err != nil {
 		return nil, fmt.Errorf("read the route table: %w", err)
 	}
-	var known []string
+	known := []string{placement.Scope, backup.Scope} // of what no contract has
 	for _, r := range routes {
 		if r.Scope != "" {
 			known = append(known, r.Scope)

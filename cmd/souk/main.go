@@ -15,22 +15,29 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/seed-21071466/souk/cmd/souk/backup"
 	"github.com/seed-21071466/souk/cmd/souk/client"
 	"github.com/seed-21071466/souk/cmd/souk/runs"
+	"github.com/seed-21071466/souk/cmd/souk/split"
 	"github.com/seed-21071466/souk/cmd/souk/trace"
 	"github.com/seed-21071466/souk/cmd/souk/verify"
 )
 
 // commands are what souk can do, in the order of its help.
 type commands struct {
-	Serve  serveCmd   `cmd:"" help:"Serve a shop: all rooms in one process, on embedded storage."`
-	Import importCmd  `cmd:"" help:"Import a file into a shop."`
-	Replay replayCmd  `cmd:"" help:"Buy the invoices of a real shop again, through the public API, and balance the books."`
-	Verify verify.Cmd `cmd:"" help:"Check the books of a shop."`
-	Runs   runs.Cmd   `cmd:"" help:"See and resolve saga runs and letters that need somebody."`
-	Trace  trace.Cmd  `cmd:"" help:"Draw the tree of one request."`
-	Keys   keysCmd    `cmd:"" help:"See, make and take away the staff's keys."`
-	Config configCmd  `cmd:"" help:"Print every setting, its value and whence it comes."`
+	Serve   serveCmd          `cmd:"" help:"Serve a shop: all rooms in one process, on embedded storage."`
+	Import  importCmd         `cmd:"" help:"Import a file into a shop."`
+	Replay  replayCmd         `cmd:"" help:"Buy the invoices of a real shop again, through the public API, and balance the books."`
+	Verify  verify.Cmd        `cmd:"" help:"Check the books of a shop."`
+	Runs    runs.Cmd          `cmd:"" help:"See and resolve saga runs and letters that need somebody."`
+	Trace   trace.Cmd         `cmd:"" help:"Draw the tree of one request."`
+	Split   split.Cmd         `cmd:"" help:"Move a room's rows to a database of their own, or back, while the shop runs."`
+	Backup  backup.Cmd        `cmd:"" help:"Copy all rooms of a shop at one moment, while it runs."`
+	Restore backup.RestoreCmd `cmd:"" help:"Put a backup into an empty data folder, or empty databases."`
+	Keys    keysCmd           `cmd:"" help:"See, make and take away the staff's keys."`
+	Certs   certsCmd          `cmd:"" help:"Make certificates for the processes of a shop, and renew them."`
+	Migrate migrateCmd        `cmd:"" help:"Bring the schemas of rooms up to date, forward only."`
+	Config  configCmd         `cmd:"" help:"Print every setting, its value and whence it comes."`
 }
 
 // target is the shop that a command is about, nil for a command that asks none.
@@ -44,6 +51,10 @@ func (c *commands) target(command string) *client.Target {
 		return &c.Verify.Target
 	case "runs":
 		return &c.Runs.Target
+	case "backup":
+		return &c.Backup.Target
+	case "split":
+		return &c.Split.Target
 	case "trace":
 		return &c.Trace.Target
 	}

@@ -44,8 +44,8 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	tune()
-	t, err := newTelemetry(c.Log, settings.Telemetry)
+	tune(settings.KeepsFiles(targets))
+	t, err := newTelemetry(c.Log, settings.Telemetry, targets)
 	if err != nil {
 		return err
 	}
@@ -72,18 +72,47 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 }
 
 func (c *serveCmd) serve(ctx context.Context, s *shop.Shop, l net.Listener, log *slog.Logger, url string) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	stopPeers, err := servePeers(ctx, s, log, stop)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
 	if c.Sample {
 		if err := seed(ctx, s, log); err != nil {
-			return errors.Join(err, l.Close())
+			return errors.Join(err, l.Close(), stopPeers())
 		}
 	}
 	if s.Gateway() && term.IsTerminal(int(os.Stderr.Fd())) {
 		fmt.Fprintf(os.Stderr, "The shop is open at %s; its API is described at %s/docs\n", url, url)
 	}
 	log.Info("serving", "url", url, "data", c.Data)
-	err := gateway.Serve(ctx, gateway.Server(c.HTTP, s), l, drainMax)
+	err = gateway.Serve(ctx, gateway.Server(c.HTTP, s), l, drainMax)
+	err = errors.Join(err, stopPeers())
 	log.Info("stopped")
 	return err
+}
+
+// servePeers serves the rooms of other processes where the settings say so; when that ends by itself, so does all the
+// rest. stop waits for their last calls: those of a front door in this process have ended by then.
+func servePeers(ctx context.Context, s *shop.Shop, log *slog.Logger, failed func()) (stop func() error, err error) {
+	address := s.Listen()
+	if address == "" {
+		return func() error { return nil }, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("setting network.listen: %w", err)
+	}
+	log.Info("serving peers", "address", l.Addr().String())
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, end) // they hear at once that this process ends
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.ServePeers(serving, l)
+		failed()
+	}()
+	return func() error { end(); return <-ended }, nil
 }
 
 // tell tells a person the staff key that was made just now. It goes to standard error: logs, which are kept, go to
@@ -94,12 +123,15 @@ func tell(key string) {
 	}
 }
 
-func newTelemetry(level string, set telemetry.Settings) (*telemetry.Telemetry, error) {
+func newTelemetry(level string, set telemetry.Settings, targets shop.Targets) (*telemetry.Telemetry, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		panic(err) // the flag allows only levels
 	}
 	o := telemetry.Options{Out: os.Stdout, Level: l, RequestID: rpc.RequestID, MaySee: shop.MaySee}
+	if !targets.Whole() {
+		o.Process = targets.String()
+	}
 	if err := set.Apply(&o); err != nil {
 		return nil, err
 	}

@@ -53,13 +53,14 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	own, err := fleet.Certificates(filepath.Join(o.Data, "certs"))
+	targets := append([]string{fleet.Gateway}, fleet.Rooms...)
+	own, err := fleet.Certificates(filepath.Join(o.Data, "certs"), targets...)
 	if err != nil {
 		return err
 	}
 	tell(fmt.Sprintf("%d rooms and the front door", len(fleet.Rooms)))
 	f, err := fleet.Start(ctx, fleet.Options{
-		Binary: o.Binary, Dir: filepath.Join(o.Data, "souk-data"), HTTP: o.HTTP, Targets: append([]string{fleet.Gateway}, fleet.Rooms...),
+		Binary: o.Binary, Dir: filepath.Join(o.Data, "souk-data"), HTTP: o.HTTP, Targets: targets,
 		Replicas: o.Replicas, Settings: settings, Own: own, Args: o.args(),
 	})
 	if err != nil {

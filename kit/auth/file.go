@@ -19,7 +19,11 @@ func readOrMake(path string, fresh func() []byte) ([]byte, error) {
 		return nil, err
 	}
 	made := fresh()
-	if err := keep(path, made); err != nil {
+	err = keep(path, made)
+	if errors.Is(err, fs.ErrExist) {
+		return os.ReadFile(path) // another process was first
+	}
+	if err != nil {
 		return nil, err
 	}
 	return made, nil

@@ -75,13 +75,18 @@ type StaffKeys struct {
 // tells it, this once; a key that was lost is replaced by another (ChangeStaff).
 func OpenStaff(dir string, o StaffOptions) (keys *StaffKeys, freshlyMade string, err error) {
 	path := filepath.Join(dir, filepath.FromSlash(staffFile))
-	_, err = readOrMake(path, func() []byte {
+	var made []byte
+	have, err := readOrMake(path, func() []byte {
 		var owner StaffKey
 		freshlyMade, owner = NewStaffKey(ownerName, ScopeAll)
-		return formatStaff([]StaffKey{owner})
+		made = formatStaff([]StaffKey{owner})
+		return made
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("open staff keys: %w", err)
+	}
+	if !bytes.Equal(have, made) {
+		freshlyMade = "" // another process was first, and tells its own
 	}
 	keys = &StaffKeys{path: path, log: o.Log, clock: o.Clock}
 	if keys.log == nil {

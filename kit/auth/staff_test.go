@@ -165,3 +165,36 @@ func TestManyMayChangeKeysAtOnce(t *testing.T) {
 		t.Errorf("%d keys, %v", len(known), err)
 	}
 }
+
+func TestProcessesThatStartTogetherMakeOneKey(t *testing.T) {
+	dir := t.TempDir()
+	told := make(chan string, 16)
+	var together sync.WaitGroup
+	for range cap(told) {
+		together.Go(func() {
+			_, key, err := auth.OpenStaff(dir, auth.StaffOptions{})
+			if _, signErr := auth.OpenSigner(dir); err != nil || signErr != nil {
+				t.Error(err, signErr)
+			}
+			told <- key
+		})
+	}
+	together.Wait()
+	close(told)
+	var keys []string
+	for key := range told {
+		if key != "" {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) != 1 {
+		t.Fatalf("%d keys were told", len(keys))
+	}
+	opened, _, err := auth.OpenStaff(dir, auth.StaffOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := opened.Verify(keys[0]); !ok {
+		t.Error("the key that was told opens nothing")
+	}
+}

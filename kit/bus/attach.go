@@ -99,12 +99,21 @@ func (f *follower) expect(ctx context.Context, feed Feed, distant DistantFeed) e
 	return nil
 }
 
-// recall is reload, unless it depends on the source where a new consumer begins. f.mu is held.
+// recall is reload without making a new consumer known, as long as it depends
+// on the source where that one begins. f.mu is held.
 func (f *follower) recall(ctx context.Context) error {
-	if f.From == FromNow {
-		return nil
+	if f.From == FromStart {
+		return f.reload(ctx, 0)
 	}
-	return f.reload(ctx, 0)
+	kept := Kept{Parked: make(map[string]int)}
+	if store, ok := f.keeper.(Replicated); ok {
+		var err error
+		if kept, err = store.Look(ctx); err != nil {
+			return fmt.Errorf("read the inbox of %s: %w", f.Name, err)
+		}
+	}
+	f.adopt(kept)
+	return nil
 }
 
 // await attaches the consumer as soon as its source says where it ends, at once

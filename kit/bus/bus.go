@@ -108,7 +108,7 @@ type Consumer struct {
 	Store      *sqlstore.Store         // the consumer's own store, opened with Schema
 	Keep       Keeper                  // instead of Store, of a room that keeps nothing in SQL; then Hears instead of Handle and HandleAll
 	Hears      []string                // the event types whose effects Keep has
-	LookAgain  time.Duration           // how often an idle consumer reads its mark again, of a Keep that may forget; 0: never
+	LookAgain  time.Duration           // how often an idle consumer reads its mark again, of a Keep that may forget or is shared; 0: never
 	Handle     map[string]Handler      // by event type; types of neither map are ignored
 	HandleAll  map[string]BatchHandler // by event type, instead of Handle
 	Gather     time.Duration           // from the end of a batch to the next one, so that events come together; none when 0, or while it is behind

@@ -125,8 +125,8 @@ func (f *follower) trust(err error) error {
 	return err
 }
 
-// idle waits for the feed. A keeper that may forget is looked at meanwhile, and
-// what it forgot is heard again.
+// idle waits for the feed. A keeper that may forget, or that others change too,
+// is looked at meanwhile.
 func (f *follower) idle(ctx context.Context, low int64) error {
 	if f.LookAgain <= 0 {
 		return f.feed.Wait(ctx, low)
@@ -139,11 +139,13 @@ func (f *follower) idle(ctx context.Context, low int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	kept, err := f.keeper.Load(ctx, 0)
-	if err != nil || kept.Low == f.inbox.stored {
+	if err != nil || kept.Low == f.inbox.stored && kept.Epoch == f.inbox.epoch {
 		return err
 	}
-	f.options.Log.WarnContext(ctx, "the store of a consumer is not where it was left; it goes on from there",
-		"consumer", f.Name, "source", f.Source, "left", f.inbox.stored, "is", kept.Low)
+	if kept.Low < f.inbox.stored {
+		f.options.Log.WarnContext(ctx, "the store of a consumer has forgotten; what it forgot is heard again",
+			"consumer", f.Name, "source", f.Source, "left", f.inbox.stored, "is", kept.Low)
+	}
 	f.adopt(kept)
 	return nil
 }
@@ -157,7 +159,7 @@ func (f *follower) run(ctx context.Context) {
 		case progressed:
 			pause = f.BackoffMin
 			continue
-		case errors.Is(err, ErrMoved) && f.shared():
+		case errors.Is(err, ErrMoved) && (f.shared() || f.Keep != nil):
 			continue // a letter was ended elsewhere, or another delivers: the claim tells
 		case lost(err) && ctx.Err() == nil:
 			f.options.Log.InfoContext(ctx, "another process delivers", "consumer", f.Name)

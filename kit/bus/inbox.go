@@ -164,6 +164,7 @@ func (f *follower) adopt(kept Kept) {
 // remember is adopt without the mark.
 func (f *follower) remember(kept Kept) {
 	f.inbox = inboxOf(kept)
+	maps.DeleteFunc(f.trials, func(position int64, _ *trial) bool { return f.inbox.settled(position) })
 	f.parked, f.letters = kept.Parked, 0
 	for _, count := range kept.Parked {
 		f.letters += count

@@ -15,8 +15,8 @@ var ErrNoLetter = errors.New("there is no such letter")
 
 // Keeper keeps what one consumer must remember, its inbox and its letters, and has the
 // effects of events together with that. The one for SQL stands behind Consumer.Store; a
-// room that keeps nothing in SQL brings another as Consumer.Keep. The suite keepertest is
-// its text.
+// room that keeps nothing in SQL brings another as Consumer.Keep. The suite is
+// bustest.RunKeeper.
 type Keeper interface {
 	// Load is all that is kept; a consumer that is new begins at first.
 	Load(ctx context.Context, first int64) (Kept, error)
@@ -42,13 +42,13 @@ type Kept struct {
 	Low    int64          // every position up to here is settled
 	Ahead  []int64        // those above it that are settled already
 	Parked map[string]int // letters by key
-	Epoch  int64          // of a Replicated one; 0 of others
+	Epoch  int64          // of one that several processes have before them: raised when a letter ends; else 0
 }
 
 // Step is what one batch changes.
 type Step struct {
 	From, To int64    // the mark moves from here to there
-	Epoch    int64    // as it was read; of a Replicated Keeper, ErrMoved when it has risen
+	Epoch    int64    // as it was read; ErrMoved when it has risen
 	Ahead    []int64  // positions above To that are settled from now on
 	Passed   bool     // positions that were kept as ahead may now be up to To, and be forgotten
 	Handle   []Event  // to have their effect, in this order
@@ -61,6 +61,15 @@ type Parked struct {
 	Attempts int // 0: it only waits behind another
 	Reason   string
 	Since    time.Time
+}
+
+// Letter is what operators see of it.
+func (p *Parked) Letter(consumer string) Letter {
+	e := &p.Event
+	return Letter{
+		ID: letterID(consumer, e.Position), Consumer: consumer, Source: e.Source, Position: e.Position, Type: e.Type,
+		Subject: e.Subject, Time: e.Time, Since: p.Since, Attempts: p.Attempts, Reason: p.Reason,
+	}
 }
 
 // Ending is how a letter ends.

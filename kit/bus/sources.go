@@ -39,12 +39,12 @@ func (b *Bus) head(source string) int64 {
 // headNow is where a source ends, told by itself if it lives in another process.
 func (b *Bus) headNow(ctx context.Context, source string) (int64, error) {
 	b.mu.Lock()
-	feed := b.feeds[source].source
+	feed, known := b.feedOf(source)
 	b.mu.Unlock()
-	if feed == nil {
+	if !known {
 		return 0, nil
 	}
-	return endOf(ctx, feed)
+	return endOf(ctx, feed.source)
 }
 
 // sharedFeed is the feed of a log to which other processes append too: its Head is what has been heard of that here.

@@ -4,12 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/seed-21071466/souk/kit/engine"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestAServerKeepsItsRowsThroughAKillAndAPause(t *testing.T) {
 	server, err := engine.Postgres(t.Context(), t.TempDir(), engine.PostgresOptions{})

@@ -235,6 +235,19 @@ func (s *RedisServer) signal(what syscall.Signal) error {
 	return s.cmd.Process.Signal(what)
 }
 
+// Restore puts copied files in place of its own, while it is down.
+func (s *RedisServer) Restore(from string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd != nil {
+		return fmt.Errorf("restore redis at %s: it runs", s.Addr())
+	}
+	if err := errors.Join(os.RemoveAll(s.dir), os.CopyFS(s.dir, os.DirFS(from))); err != nil {
+		return fmt.Errorf("restore redis at %s: %w", s.Addr(), err)
+	}
+	return nil
+}
+
 // CopyFiles copies what it keeps into another folder, which must not exist: with Fsync
 // "always" a snapshot of all that it has acknowledged.
 func (s *RedisServer) CopyFiles(to string) error {

@@ -81,6 +81,7 @@ type Env struct {
 	REST       *rest.Mux
 	Bus        *bus.Bus
 	Tokens     *auth.Signer
+	StoreURL   string // where the shop keeps this room, "redis://…"; "": on file. Doors choose adapters by its scheme; it has a password in it
 
 	schemas []sqlstore.Schema
 	stores  func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
@@ -117,6 +118,8 @@ type Shared struct {
 	Leases *lease.Book
 	// Stores opens the store of a room; default the file <Dir>/<room>.db.
 	Stores func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error)
+	// StoreURL tells where the store of a room is, "" on file; default "" for all.
+	StoreURL func(room string) string
 }
 
 // complete fills in the defaults.
@@ -141,6 +144,9 @@ func (s Shared) complete() Shared {
 			return sqlstore.Open(ctx, filepath.Join(s.Dir, room+".db"), o)
 		}
 	}
+	if s.StoreURL == nil {
+		s.StoreURL = func(string) string { return "" }
+	}
 	return s
 }
 
@@ -161,6 +167,7 @@ func (s Shared) env(r Room) *Env {
 		REST:       s.REST,
 		Bus:        s.Bus,
 		Tokens:     s.Tokens,
+		StoreURL:   s.StoreURL(name),
 		schemas:    r.Tables(),
 		stores:     s.Stores,
 		leases:     s.Leases,

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 
 	"google.golang.org/grpc/attributes"
@@ -17,7 +16,7 @@ import (
 // The names by which gRPC knows our resolver and our balancer.
 const (
 	scheme       = "souk"
-	balancerName = "souk_least_pending"
+	balancerName = "souk-least-pending"
 )
 
 func init() { // gRPC wants it before any connection is made
@@ -28,7 +27,20 @@ func init() { // gRPC wants it before any connection is made
 type replica struct {
 	at      atomic.Pointer[address.Endpoint]
 	pending atomic.Int64
-	seen    *remoteRoom
+	ready   atomic.Bool // it is connected and says that it serves
+	peer    *peer
+}
+
+// turned notes that the connection to the replica is in another state.
+func (r *replica) turned(from, to connectivity.State) {
+	r.peer.seen.moved(from, to)
+	if ready := to == connectivity.Ready; r.ready.Swap(ready) != ready {
+		by := -1
+		if ready {
+			by = 1
+		}
+		r.peer.here.changed(by)
+	}
 }
 
 // A replica travels from the resolver to the balancer as an attribute of its address.
@@ -47,7 +59,7 @@ func (resolving) Scheme() string { return scheme }
 
 // Build begins to watch the peer's target.
 func (r resolving) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
-	known := map[string]*replica{}
+	known := map[string]*replica{} // by address
 	w := address.Watch(r.peer.target, r.peer.server.network.Addresses, func(found []address.Endpoint, err error) {
 		if err != nil { // what was known before stays
 			r.peer.note(err)
@@ -55,6 +67,7 @@ func (r resolving) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.B
 			return
 		}
 		known = r.peer.replicas(known, found)
+		r.peer.known.Store(&known)
 		_ = cc.UpdateState(resolver.State{Addresses: listed(known, found)}) // it only says that there are none, which is so
 	})
 	return watching{w}, nil
@@ -66,7 +79,7 @@ func (p *peer) replicas(known map[string]*replica, found []address.Endpoint) map
 	for _, e := range found {
 		r := known[e.Addr]
 		if r == nil {
-			r = &replica{seen: p.seen}
+			r = &replica{peer: p}
 		}
 		r.at.Store(&e)
 		next[e.Addr] = r
@@ -93,51 +106,80 @@ func (w watching) Close() { w.Watcher.Close() }
 // pickers choose among the replicas that are connected and say that they serve.
 type pickers struct{}
 
-// Build keeps to the replicas of the lowest priority that is alive.
+// Build makes the picker of the replicas as they are now.
 func (pickers) Build(info base.PickerBuildInfo) balancer.Picker {
-	p := &picker{}
-	first := 0
+	p := new(picker)
 	for conn, at := range info.ReadySCs {
-		r := replicaOf(at.Address)
-		e := r.at.Load()
-		if len(p.choices) > 0 && e.Priority > first {
-			continue
-		}
-		if e.Priority < first {
-			p.choices, p.weight = nil, 0
-		}
-		first = e.Priority
-		p.choices, p.weight = append(p.choices, choice{conn, r, e.Weight}), p.weight+e.Weight
+		p.add(choice{replica: replicaOf(at.Address), conn: conn})
 	}
-	if len(p.choices) == 0 {
+	if len(p.list) == 0 {
 		return base.NewErrPicker(balancer.ErrNoSubConnAvailable)
 	}
 	return p
 }
 
+// choice is a replica that could take a call.
 type choice struct {
-	conn    balancer.SubConn
 	replica *replica
+	conn    balancer.SubConn // of gRPC
 	weight  float64
 }
 
-// load is what a further call would make of the replica's.
-func (c choice) load() float64 { return float64(c.replica.pending.Load()+1) / c.weight }
+// load is what the replica has to do, by its weight.
+func (c choice) load() float64 { return float64(c.replica.pending.Load()) / c.weight }
 
-// picker takes two replicas by their weight and of them the one with less to do.
-type picker struct {
-	choices []choice
-	weight  float64 // of all
+// choices are the replicas of the lowest priority that there is.
+type choices struct {
+	list     []choice
+	priority int
+	weight   float64 // of all
 }
 
-// Pick chooses the replica of one call.
-func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
-	best := p.draw()
-	if len(p.choices) > 1 {
-		if other := p.draw(); other.load() < best.load() {
-			best = other
-		}
+func (s *choices) add(c choice) {
+	e := c.replica.at.Load()
+	if len(s.list) > 0 && e.Priority > s.priority {
+		return
 	}
+	if e.Priority < s.priority {
+		s.list, s.weight = nil, 0
+	}
+	c.weight, s.priority = e.Weight, e.Priority
+	s.list, s.weight = append(s.list, c), s.weight+c.weight
+}
+
+// best draws one by its weight, and takes any other one instead that has less to do.
+func (s *choices) best() choice {
+	first := s.draw()
+	if len(s.list) == 1 {
+		return s.list[0]
+	}
+	other := rand.IntN(len(s.list) - 1)
+	if other >= first {
+		other++
+	}
+	if s.list[other].load() < s.list[first].load() {
+		return s.list[other]
+	}
+	return s.list[first]
+}
+
+func (s *choices) draw() int {
+	at, last := rand.Float64()*s.weight, len(s.list)-1
+	for i, c := range s.list[:last] {
+		if at < c.weight {
+			return i
+		}
+		at -= c.weight
+	}
+	return last
+}
+
+// picker chooses the replica of a gRPC call.
+type picker struct{ choices }
+
+// Pick chooses, and notes when the call is over whether any of it was sent.
+func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
+	best := p.best()
 	best.replica.pending.Add(1)
 	sent := attemptOf(info.Ctx)
 	return balancer.PickResult{SubConn: best.conn, Done: func(done balancer.DoneInfo) {
@@ -146,17 +188,6 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 			sent.sent.Store(true)
 		}
 	}}, nil
-}
-
-func (p *picker) draw() choice {
-	at := rand.Float64() * p.weight
-	for _, c := range p.choices[:len(p.choices)-1] {
-		if at < c.weight {
-			return c
-		}
-		at -= c.weight
-	}
-	return p.choices[len(p.choices)-1]
 }
 
 // counting counts the connections by their state.
@@ -171,14 +202,11 @@ type counted struct{ balancer.ClientConn }
 
 // NewSubConn is gRPC's connection to one replica.
 func (c counted) NewSubConn(at []resolver.Address, o balancer.NewSubConnOptions) (balancer.SubConn, error) {
-	seen, tell := replicaOf(at[0]).seen, o.StateListener
-	var mu sync.Mutex
+	r, tell := replicaOf(at[0]), o.StateListener
 	last := connectivity.Shutdown
-	o.StateListener = func(s balancer.SubConnState) {
-		mu.Lock()
-		seen.moved(last, s.ConnectivityState)
+	o.StateListener = func(s balancer.SubConnState) { // gRPC calls it for one change at a time
+		r.turned(last, s.ConnectivityState)
 		last = s.ConnectivityState
-		mu.Unlock()
 		tell(s)
 	}
 	return c.ClientConn.NewSubConn(at, o)

@@ -35,7 +35,6 @@ const (
 const (
 	KeyStatus       = "souk-status"  // HTTP status, "202"
 	KeyHeaderPrefix = "souk-header-" // HTTP header, "souk-header-etag"
-	keyUnheard      = "souk-unheard" // set when the call was refused before any handler saw it
 )
 
 // call is what travels beside a request.
@@ -57,28 +56,6 @@ type call struct {
 }
 
 type callKey struct{}
-
-// served is a server's context: it answers with its call itself, which saves
-// the hot path an allocation.
-type served struct {
-	context.Context
-	call *call
-}
-
-func (s *served) Value(key any) any {
-	if key == (callKey{}) {
-		return s.call
-	}
-	return s.Context.Value(key)
-}
-
-// context is the context of the handler that serves the call.
-func (c *call) context(ctx context.Context) context.Context {
-	if c.metadata != nil {
-		ctx = metadata.NewIncomingContext(ctx, c.metadata)
-	}
-	return &served{auth.With(ctx, c.principal), c}
-}
 
 func callOf(ctx context.Context) *call {
 	c, _ := ctx.Value(callKey{}).(*call)

@@ -51,11 +51,11 @@ func (c *conn) Invoke(ctx context.Context, name string, args, reply any, opts ..
 	if err := ctx.Err(); err != nil {
 		return c.delivered(err)
 	}
+	if away := c.server.elsewhere(c.room); away != nil {
+		return away.invoke(ctx, c, name, in, out, opts)
+	}
 	m, err := c.server.enter(c.room, name)
 	if err != nil {
-		if away := c.server.elsewhere(c.room); away != nil {
-			return away.invoke(ctx, c, name, in, out, opts)
-		}
 		return c.delivered(err)
 	}
 	defer m.room.calls.Add(-1)
@@ -107,22 +107,18 @@ func (m *method) copying(in proto.Message) func(any) error {
 	}
 }
 
-// serve runs the server's side of a call. Its context is fresh: nothing of the
-// caller's but deadline, cancellation and what the call carries.
+// serve runs the server's side of a call; read fills in the handler's request.
 func (s *Server) serve(caller context.Context, m *method, c *call, read func(any) error) (proto.Message, error) {
 	began := time.Now()
 	deadline := began.Add(s.timeout)
 	if d, ok := caller.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
-	defer cancel()
-	if caller.Done() != nil {
-		defer context.AfterFunc(caller, func() { hangUp(caller, cancel) })()
-	}
-	ctx, span := s.startSpan(caller, c.context(ctx), m, c)
+	handling := c.serving(caller, deadline)
+	defer handling.finish()
+	ctx, span := s.startSpan(caller, handling, m, c)
 	out, err := m.run(ctx, c, read)
-	err = outcome(caller, ctx, err)
+	err = outcome(caller, handling, err)
 	m.observed.ended(began, err)
 	endSpan(span, err)
 	if err != nil {
@@ -130,16 +126,6 @@ func (s *Server) serve(caller context.Context, m *method, c *call, read func(any
 		return nil, err
 	}
 	return out, nil
-}
-
-// hangUp passes a cancellation on; a deadline needs no help, the server's own
-// is no later and gives the right reason. A caller elsewhere whose deadline has
-// come hangs up a moment before the server's own clock says so.
-func hangUp(caller context.Context, cancel context.CancelFunc) {
-	deadline, bounded := caller.Deadline()
-	if !errors.Is(caller.Err(), context.DeadlineExceeded) && !(bounded && time.Until(deadline) < clockSlack) {
-		cancel()
-	}
 }
 
 // outcome is what the caller hears: once its time is over, or it hung up, that

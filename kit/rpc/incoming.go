@@ -37,8 +37,7 @@ func (s *Server) answer(ctx context.Context, room, name string, read func(any) e
 	}
 	m, err := s.enter(asked(md, room), name)
 	if err != nil {
-		_ = grpc.SetHeader(ctx, metadata.Pairs(keyUnheard, "1")) // it fails when the caller has gone
-		return nil, ToStatus(err).Err()
+		return nil, unheardStatus(describe(err)).Err()
 	}
 	defer m.room.calls.Add(-1)
 	delete(md, keyAuthority)

@@ -13,10 +13,13 @@ import (
 	"github.com/seed-21071466/souk/kit/rpc/rpctest"
 )
 
+// soon is all the time that a room has to come, where it never does.
+const soon = 100 * time.Millisecond
+
 func TestOverTheNetwork(t *testing.T) {
 	t.Run("without TLS", func(t *testing.T) {
 		rpctest.Run(t, func(t *testing.T, register func(grpc.ServiceRegistrar)) rpctest.Placement {
-			return apart(t, rpc.Options{Log: quiet}, rpc.Options{Log: quiet}, register)
+			return apart(t, rpc.Options{Log: quiet}, rpc.Options{Log: quiet, Patience: soon}, register)
 		})
 	})
 	t.Run("with mutual TLS", func(t *testing.T) {
@@ -24,7 +27,7 @@ func TestOverTheNetwork(t *testing.T) {
 		here := keys(t, dir, rpctest.Room)
 		there := keys(t, dir, rpctest.Caller, rpctest.Stranger, identity.Gateway)
 		rpctest.Run(t, func(t *testing.T, register func(grpc.ServiceRegistrar)) rpctest.Placement {
-			return apart(t, rpc.Options{Log: quiet, Keys: here}, rpc.Options{Log: quiet, Keys: there}, register)
+			return apart(t, rpc.Options{Log: quiet, Keys: here}, rpc.Options{Log: quiet, Keys: there, Patience: soon}, register)
 		})
 	})
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -37,6 +39,9 @@ type peer struct {
 	room     string
 	target   address.Target
 	conn     *grpc.ClientConn
+	http     *http.Transport
+	known    atomic.Pointer[map[string]*replica] // by address
+	here     presence
 	budget   budget
 	seen     *remoteRoom
 	methods  sync.Map // full name → *remoteMethod
@@ -71,9 +76,12 @@ func (s *Server) reach(room, target string) error {
 		return fmt.Errorf("it is reached already, at %s", old[room].target)
 	}
 	p := &peer{server: s, room: room, target: t, budget: newBudget(time.Now()), seen: s.metrics.remote(room)}
+	p.here.since, p.here.arrived = time.Now(), make(chan struct{})
+	p.known.Store(&map[string]*replica{})
 	if p.conn, err = p.connect(); err != nil {
 		return err
 	}
+	p.http = p.transport()
 	next := maps.Clone(old)
 	next[room] = p
 	s.peers.Store(&next)
@@ -150,6 +158,7 @@ func (s *Server) Close() error {
 		if err := p.conn.Close(); err != nil {
 			errs = append(errs, fmt.Errorf("leave room %s: %w", room, err))
 		}
+		p.http.CloseIdleConnections()
 		p.seen.left()
 	}
 	s.peers.Store(&map[string]*peer{})

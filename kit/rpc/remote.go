@@ -51,14 +51,19 @@ func (p *peer) invoke(ctx context.Context, c *conn, name string, in, out proto.M
 	if err != nil {
 		return c.delivered(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.server.timeout)
-	defer cancel()
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > p.server.timeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.server.timeout)
+		defer cancel()
+	}
 	m, began := p.method(name), time.Now()
 	p.seen.began()
-	sending := metadata.NewOutgoingContext(ctx, call.sent(ctx, c.caller))
-	header, refused := p.try(sending, m, in, out)
+	header, asked := headerAsked(opts)
+	refused := p.try(call.sent(ctx, c.caller), m, in, out, asked)
 	p.seen.ended(m.seen, began, refused)
-	hearHeaders(header, opts)
+	if header != nil {
+		*header = answerHeader(*header)
+	}
 	if refused != nil {
 		return &callError{c.room, refused}
 	}
@@ -66,46 +71,46 @@ func (p *peer) invoke(ctx context.Context, c *conn, name string, in, out proto.M
 }
 
 // try makes the call until it is answered or there is no sense in trying again.
-func (p *peer) try(ctx context.Context, m *remoteMethod, in, out proto.Message) (metadata.MD, *problem.Error) {
+func (p *peer) try(ctx context.Context, m *remoteMethod, in, out proto.Message, opts []grpc.CallOption) *problem.Error {
 	p.budget.called()
 	for n := 0; ; n++ {
-		header, failed := p.once(ctx, m, in, out)
+		failed := p.once(ctx, m, in, out, opts)
 		if failed == nil {
-			return header, nil
+			return nil
 		}
-		if !failed.worth(m.repeatable, n) || !p.budget.spend(time.Now()) || !rest(ctx, failed.pause(n)) {
-			return header, failed.problem
+		if !p.again(ctx, failed, m.repeatable, n) {
+			return failed.problem
 		}
 		p.seen.retried(m.seen)
 	}
 }
 
-func (p *peer) once(ctx context.Context, m *remoteMethod, in, out proto.Message) (header metadata.MD, failed *failure) {
-	a := new(attempt)
-	err := p.conn.Invoke(&trying{ctx, a}, m.name, in, out, grpc.Header(&header))
+func (p *peer) once(ctx context.Context, m *remoteMethod, in, out proto.Message, opts []grpc.CallOption) *failure {
+	t := &trying{Context: ctx}
+	err := p.conn.Invoke(t, m.name, in, out, opts...)
 	if err == nil {
-		return header, nil
+		return nil
 	}
 	st := status.Convert(err)
-	f := &failure{unheard: !a.sent.Load() || header[keyUnheard] != nil}
+	f := &failure{unheard: !t.attempt.sent.Load() || unheard(st)}
 	if f.problem, f.answered = problemIn(st); !f.answered {
 		f.problem = p.broken(ctx, m, st, f.unheard)
 		if st.Code() == codes.Unavailable {
 			p.note(err)
 		}
 	}
-	return header, f
+	return f
 }
 
 // trying is the context of a try; it answers with its attempt itself.
 type trying struct {
 	context.Context
-	attempt *attempt
+	attempt attempt
 }
 
 func (t *trying) Value(key any) any {
 	if key == (attemptKey{}) {
-		return t.attempt
+		return &t.attempt
 	}
 	return t.Context.Value(key)
 }
@@ -120,60 +125,79 @@ func (p *peer) broken(ctx context.Context, m *remoteMethod, st *status.Status, u
 	case unheard && code == codes.Unavailable, unheard && code == codes.DeadlineExceeded && ctx.Err() != nil:
 		return notReady(p.room)
 	case code == codes.Unavailable:
-		return problem.Newf(problem.Timeout, codeLost, "The connection to the %s service was lost; whether it was done is not known.", p.room)
+		return lost(p.room)
 	}
 	return foreign(st)
 }
 
-// sent is what travels beside the request. What the caller's context says itself comes as it is, but only the front door may
-// say for which principal it asks.
-func (c *call) sent(ctx context.Context, caller string) metadata.MD {
-	md := c.metadata
-	if md == nil {
-		md = make(metadata.MD, 8)
-	}
+func lost(room string) *problem.Error {
+	return problem.Newf(problem.Timeout, codeLost, "The connection to the %s service was lost; whether it was done is not known.", room)
+}
+
+// sent is a context that sends along what travels beside the request. What the caller's context says itself comes as it is, but
+// only the front door may say for which principal it asks.
+func (c *call) sent(ctx context.Context, caller string) context.Context {
+	pairs := make([]string, 0, 16)
 	put := func(key, value string) {
-		if value == "" {
-			delete(md, key)
-		} else {
-			md[key] = []string{value}
+		if value != "" {
+			pairs = append(pairs, key, value)
 		}
 	}
 	put(KeyRequestID, c.requestID)
 	put(KeyOnBehalfOf, c.onBehalfOf)
 	put(KeyIdempotency, c.key)
-	put(KeyDigest, last(md, KeyDigest))
+	put(KeyDigest, last(c.metadata, KeyDigest))
 	if c.edge {
 		put(KeyCaller, identity.Gateway)
-		put(KeyPrincipal, last(md, KeyPrincipal))
+		put(KeyPrincipal, last(c.metadata, KeyPrincipal))
 	} else {
 		put(KeyCaller, caller)
 		put(KeyShop, c.principal.Shop)
-		put(KeyPrincipal, "")
 	}
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		carrier := propagation.MapCarrier{}
-		propagation.TraceContext{}.Inject(ctx, carrier)
-		put(KeyTraceParent, carrier[KeyTraceParent])
-		put(KeyTraceState, carrier[KeyTraceState])
+	parent, state := c.trace(ctx)
+	put(KeyTraceParent, parent)
+	put(KeyTraceState, state)
+	if c.metadata == nil {
+		return metadata.AppendToOutgoingContext(ctx, pairs...)
 	}
-	return md
+	for _, key := range ownKeys {
+		delete(c.metadata, key) // the last one of each, which counts, is in pairs
+	}
+	return metadata.AppendToOutgoingContext(metadata.NewOutgoingContext(ctx, c.metadata), pairs...)
 }
 
-// hearHeaders gives the response headers to a caller who asked for them.
-func hearHeaders(header metadata.MD, opts []grpc.CallOption) {
+// trace is the W3C headers of the span that the call is made in, or those that came with the request.
+func (c *call) trace(ctx context.Context) (parent, state string) {
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		return c.traceParent, c.traceState
+	}
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	return carrier[KeyTraceParent], carrier[KeyTraceState]
+}
+
+// ownKeys are what this package writes itself.
+var ownKeys = []string{KeyRequestID, KeyOnBehalfOf, KeyIdempotency, KeyDigest, KeyCaller, KeyPrincipal, KeyShop, KeyTraceParent, KeyTraceState}
+
+// headerAsked is where a caller wants the answer's header, if it does.
+func headerAsked(opts []grpc.CallOption) (*metadata.MD, []grpc.CallOption) {
 	for _, o := range opts {
-		h, ok := o.(grpc.HeaderCallOption)
-		if !ok {
-			continue
-		}
-		*h.HeaderAddr = metadata.MD{}
-		for key, values := range header {
-			if key == KeyStatus || strings.HasPrefix(key, KeyHeaderPrefix) {
-				(*h.HeaderAddr)[key] = values
-			}
+		if h, ok := o.(grpc.HeaderCallOption); ok {
+			return h.HeaderAddr, []grpc.CallOption{h}
 		}
 	}
+	return nil, nil
+}
+
+// answerHeader is what the handler said by SetStatus and its like.
+func answerHeader(all metadata.MD) metadata.MD {
+	header := metadata.MD{}
+	for key, values := range all {
+		if key == KeyStatus || strings.HasPrefix(key, KeyHeaderPrefix) {
+			header[key] = values
+		}
+	}
+	return header
 }
 
 // noteEvery is how often the log says why a room cannot be reached.

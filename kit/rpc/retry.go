@@ -15,7 +15,9 @@ import (
 
 // Bounds of trying again.
 const (
-	retriesMax      = 6                      // of one call that was lost or never heard
+	PatienceDefault = 5 * time.Second        // from when the last replica of a room is gone until its callers stop waiting for the next
+	waitersMax      = 1024                   // calls that wait for one room
+	retriesMax      = 6                      // of one call while the room is there
 	answeredMax     = 1                      // of one call that the room itself answered with unavailable
 	retryMin        = 25 * time.Millisecond  // before the first; doubled before each further one
 	retryMax        = 800 * time.Millisecond // before any
@@ -44,7 +46,7 @@ type failure struct {
 }
 
 // worth tells whether trying again may help and do no harm, after n retries.
-func (f failure) worth(repeatable bool, n int) bool {
+func (f *failure) worth(repeatable bool, n int) bool {
 	switch {
 	case f.problem.Kind != problem.Unavailable && f.problem.Code != codeLost || n >= retriesMax:
 		return false
@@ -56,9 +58,22 @@ func (f failure) worth(repeatable bool, n int) bool {
 	return repeatable
 }
 
+// again waits until a failed call may be made once more, after n retries; false when it may not, or its time is over. What no
+// handler has heard waits for the room to come back and costs the room nothing; all else is under the budget.
+func (p *peer) again(ctx context.Context, f *failure, repeatable bool, n int) bool {
+	if !f.worth(repeatable, n) {
+		return false
+	}
+	if f.unheard {
+		there, waited := p.await(ctx)
+		return there && (waited || rest(ctx, f.pause(n)))
+	}
+	return p.budget.spend(time.Now()) && rest(ctx, f.pause(n))
+}
+
 // pause is how long to wait before the retry after n others: doubled each time, half of it by chance, so that callers who failed
 // together do not come back together; and what the room asked for, if it did.
-func (f failure) pause(n int) time.Duration {
+func (f *failure) pause(n int) time.Duration {
 	d := min(retryMin<<n, retryMax)
 	d = d/2 + rand.N(d/2+1)
 	if f.answered && !f.unheard {
@@ -80,6 +95,59 @@ func rest(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// presence is how many replicas of a room are ready, and since when none is.
+type presence struct {
+	mu      sync.Mutex
+	ready   int
+	since   time.Time     // when the last one went
+	arrived chan struct{} // closed when one is ready
+	waiting atomic.Int64
+}
+
+// changed counts a replica that became ready, or ceased to be.
+func (p *presence) changed(by int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.ready
+	p.ready += by
+	switch {
+	case before == 0 && p.ready > 0:
+		close(p.arrived)
+	case before > 0 && p.ready == 0:
+		p.since, p.arrived = time.Now(), make(chan struct{})
+	}
+}
+
+func (p *presence) look() (arrived <-chan struct{}, since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.arrived, p.since
+}
+
+// await waits for a replica that is ready, as long as the room has not been gone for too long; a room that has is not waited for
+// at all, so that its absence costs its callers time only once. waited tells whether there was none before.
+func (p *peer) await(ctx context.Context) (there, waited bool) {
+	arrived, since := p.here.look()
+	select {
+	case <-arrived:
+		return true, false
+	default:
+	}
+	defer p.here.waiting.Add(-1)
+	if p.here.waiting.Add(1) > waitersMax {
+		return false, false
+	}
+	patience := time.NewTimer(time.Until(since.Add(p.server.network.Patience)))
+	defer patience.Stop()
+	select {
+	case <-arrived:
+		return true, true
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	return false, true
 }
 
 // budget bounds the retries to a room: a share of the calls, and a few a second. When everything fails, retries cannot multiply

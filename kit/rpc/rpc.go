@@ -54,6 +54,7 @@ type Options struct {
 	Keys      *identity.Keys       // of this process, for calls over the network; nil: without TLS
 	Insecure  bool                 // without TLS, speak to other machines all the same; then anybody there can say to be any room
 	Addresses address.Options      // how addresses are looked up
+	Patience  time.Duration        // how long callers wait for a room that has just gone; default PatienceDefault
 	Tracer    trace.TracerProvider // of calls that come over the network; nil: their trace is only passed on
 }
 
@@ -99,6 +100,9 @@ func NewServer(o Options) *Server {
 	}
 	if s.timeout <= 0 {
 		s.timeout = TimeoutDefault
+	}
+	if s.network.Patience <= 0 {
+		s.network.Patience = PatienceDefault
 	}
 	s.rooms.Store(&registry{})
 	s.peers.Store(&map[string]*peer{})

@@ -54,6 +54,10 @@ func (l library) Ask(ctx context.Context, in *rpctestv1.AskRequest) (*rpctestv1.
 	return &rpctestv1.AskResponse{Text: in.Text, Items: in.Items}, nil
 }
 
+func (l library) AskAgain(ctx context.Context, in *rpctestv1.AskRequest) (*rpctestv1.AskResponse, error) {
+	return l.Ask(ctx, in)
+}
+
 func ExampleServer() {
 	server := rpc.NewServer(rpc.Options{})
 	rpctestv1.RegisterProbeServer(server.For("library"), library{})
@@ -194,3 +198,6 @@ func open(o rpc.Options, do func(context.Context) (*rpctestv1.AskResponse, error
 	rpctestv1.RegisterProbeServer(server.For("library"), library{do: do})
 	return rpctestv1.NewProbeClient(server.Dial("desk", "library"))
 }
+
+// logged is a log that a test reads.
+func logged(to io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(to, nil)) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ const (
 	StreamsMax        = 1024             // calls at once on one connection
 	connectionAge     = time.Minute      // after which a connection is asked to go, so that callers find new replicas; gRPC spreads it by a tenth
 	connectionGrace   = 20 * time.Second // for its calls to end then
+	workersPerCPU     = 16
 	pingMin           = 5 * time.Second  // a connection that pings more often is hung up on
 	DrainDefault      = 15 * time.Second // for the calls under way when serving ends
 	NoticeDefault     = 300 * time.Millisecond
@@ -60,7 +62,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, o ServeOptions) erro
 	var err error
 	select {
 	case <-ctx.Done():
-		s.notice(context.WithoutCancel(ctx), o.Notice)
+		s.health.Shutdown()
+		rest(context.WithoutCancel(ctx), o.Notice) // callers hear it and go elsewhere
 	case err = <-failed:
 		err = fmt.Errorf("serve rooms on %s: %w", l.Addr(), err)
 	}
@@ -106,6 +109,7 @@ func (s *Server) grpcServer() *grpc.Server {
 		grpc.Creds(port.Credentials()),
 		grpc.MaxRecvMsgSize(MessageMax), grpc.MaxSendMsgSize(MessageMax), grpc.MaxHeaderListSize(HeaderMax),
 		grpc.MaxConcurrentStreams(StreamsMax),
+		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))*workersPerCPU), // whose stacks have grown already; more calls than that get goroutines of their own
 		grpc.ConnectionTimeout(port.GreetingMax),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge: connectionAge, MaxConnectionAgeGrace: connectionGrace, Time: pingAfter, Timeout: pingMax,
@@ -118,12 +122,6 @@ func (s *Server) grpcServer() *grpc.Server {
 	healthv1.RegisterHealthServer(g, s.health)
 	reflection.Register(g)
 	return g
-}
-
-// notice tells the callers to go elsewhere and gives them a moment to do so.
-func (s *Server) notice(ctx context.Context, d time.Duration) {
-	s.health.Shutdown()
-	rest(ctx, d)
 }
 
 // close lets nobody in any more, waits for the calls under way and then hangs up.

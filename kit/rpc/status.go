@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -24,9 +25,10 @@ const (
 )
 
 const (
-	errorDomain = "souk"  // of errdetails.ErrorInfo
-	metaKind    = "kind"  // problem.Kind, in ErrorInfo.metadata
-	metaPrefix  = "meta." // a member of problem.Error.Meta, in ErrorInfo.metadata
+	errorDomain   = "souk"         // of errdetails.ErrorInfo
+	unheardDomain = "souk.unheard" // of another one, when no handler has seen the call
+	metaKind      = "kind"         // problem.Kind, in ErrorInfo.metadata
+	metaPrefix    = "meta."        // a member of problem.Error.Meta, in ErrorInfo.metadata
 )
 
 // byKind maps a kind to its gRPC code; the kind itself travels in the details.
@@ -134,6 +136,22 @@ func statusOf(p *problem.Error) *status.Status {
 		return full
 	}
 	return st
+}
+
+// unheardStatus is the refusal of a call that no handler has seen: it may be made again, whatever it does.
+func unheardStatus(p *problem.Error) *status.Status {
+	st := statusOf(p)
+	if full, err := st.WithDetails(&errdetails.ErrorInfo{Reason: "unheard", Domain: unheardDomain}); err == nil {
+		return full
+	}
+	return st
+}
+
+func unheard(st *status.Status) bool {
+	return slices.ContainsFunc(st.Details(), func(d any) bool {
+		info, ok := d.(*errdetails.ErrorInfo)
+		return ok && info.Domain == unheardDomain
+	})
 }
 
 // problemOf reads what statusOf wrote; a status from elsewhere keeps its code.

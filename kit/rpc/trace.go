@@ -30,13 +30,13 @@ func (s *Server) startSpan(caller, ctx context.Context, m *method, c *call) (con
 		trace.WithAttributes(attribute.String("room", m.room.name), attribute.String("request_id", c.requestID)))
 }
 
-// recorder is where the span of a call is recorded, nil when it is not: beside its parent's, or, when the caller is in
-// another process that recorded its side, in this process's own.
+// recorder is where the span of a call is recorded, nil when it is not: beside its parent's, or, when another process
+// recorded the caller's side (a room, or the front door that passed a request on), in this process's own.
 func (s *Server) recorder(parent trace.Span, remote trace.SpanContext, c *call) trace.TracerProvider {
 	if parent.IsRecording() {
 		return parent.TracerProvider()
 	}
-	if c.away && remote.IsSampled() {
+	if (c.away || c.edge) && remote.IsSampled() {
 		return s.network.Tracer
 	}
 	return nil

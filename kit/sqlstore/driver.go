@@ -59,6 +59,7 @@ const (
 type Backend struct {
 	Writer  Conn                                    // of all updates, one after the other
 	Reader  func(ctx context.Context) (Conn, error) // opens a connection for views
+	Long    func(ctx context.Context) (Conn, error) // opens one for a snapshot, which may be read for hours; default Reader
 	Metrics []prometheus.Collector                  // shown beside the store's own
 	Listen  func(hear func(news int64))             // see Store.Listen; nil: nobody else writes
 	Close   func() error                            // after the store's last use of its connections; nil: nothing is left to do
@@ -82,6 +83,7 @@ type grouped struct {
 	name    string
 	writer  *writer
 	readers *readers
+	long    func(context.Context) (Conn, error)
 	close   func() error
 }
 
@@ -90,7 +92,10 @@ func newGrouped(o Options, b Backend) (*grouped, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &grouped{name: o.Name, writer: newWriter(b.Writer, m, o), readers: newReaders(b.Reader, o.Readers), close: b.Close}
+	d := &grouped{name: o.Name, writer: newWriter(b.Writer, m, o), readers: newReaders(b.Reader, o.Readers), long: b.Long, close: b.Close}
+	if d.long == nil {
+		d.long = b.Reader
+	}
 	go d.writer.loop()
 	return d, nil
 }

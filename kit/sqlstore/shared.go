@@ -7,8 +7,10 @@ import (
 )
 
 // Shared reports whether other processes may write this database. Where they may not, whatever this process has read or
-// committed stays true until it commits again, and may be kept in memory.
-func (s *Store) Shared() bool { return s.lies.Load().listen != nil }
+// committed stays true until it commits again, and may be kept in memory. It stays as it was when the store was opened:
+// what a process has begun alone it goes on with alone, also where a Swap has put a database beneath that others could
+// write, until it starts anew.
+func (s *Store) Shared() bool { return s.shared }
 
 // Elsewhere counts what other processes have told of, as far as it is known here, and gives a channel that is closed
 // when that count rises. It is a hint to look again: it comes a moment after the commit of whoever Announces, and every
@@ -16,7 +18,7 @@ func (s *Store) Shared() bool { return s.lies.Load().listen != nil }
 // which blocks for ever.
 func (s *Store) Elsewhere() (count uint64, next <-chan struct{}) {
 	beneath := s.lies.Load()
-	if beneath.listen == nil {
+	if !s.shared || beneath.listen == nil {
 		return 0, nil
 	}
 	return beneath.bell.Elsewhere()
@@ -38,7 +40,7 @@ func (s *Store) RestAtMost(most time.Duration) time.Duration {
 // lost, hear is also called with 0 every second or so without any, and should then look for itself. It is called by one
 // goroutine, which it may keep busy. A database that no other process can write never calls it.
 func (s *Store) Listen(hear func(news int64)) {
-	if beneath := s.lies.Load(); beneath.listen != nil {
+	if beneath := s.lies.Load(); s.shared && beneath.listen != nil {
 		beneath.listen(hear)
 	}
 }

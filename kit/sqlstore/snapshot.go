@@ -30,15 +30,18 @@ func (s *Store) Snapshot(ctx context.Context, fn func(Tx) error) error {
 
 // Snapshot reads on a connection that is opened for it.
 func (d *grouped) Snapshot(ctx context.Context, fn func(Tx) error) error {
-	c, err := d.readers.extra(ctx)
-	if err != nil {
+	if err := d.readers.enter(); err != nil {
 		return err
+	}
+	defer d.readers.long.Done()
+	c, err := d.long(ctx)
+	if err != nil {
+		return unavailable(d.name, err)
 	}
 	t := &tx{ctx: ctx, conn: c}
 	defer func() {
 		t.end()
 		_ = c.Close() // it only read
-		d.readers.long.Done()
 	}()
 	if err := begin(t); err != nil {
 		return unavailable(d.name, err)
@@ -56,18 +59,6 @@ func begin(t *tx) error {
 	}
 	var migrations int
 	return t.QueryRow("SELECT COUNT(*) FROM schema_migrations").Scan(&migrations)
-}
-
-// extra is a connection beyond the slots; long waits for it.
-func (p *readers) extra(ctx context.Context) (Conn, error) {
-	if err := p.enter(); err != nil {
-		return nil, err
-	}
-	c, err := p.open(ctx)
-	if err != nil {
-		p.long.Done()
-	}
-	return c, err
 }
 
 // enter counts a long reading, unless the store has closed.

@@ -90,6 +90,7 @@ type Driver interface {
 type Store struct {
 	name    string
 	lies    atomic.Pointer[base]
+	shared  bool // see Shared; as it was opened, whatever lies beneath later
 	updates gate
 }
 
@@ -101,7 +102,7 @@ type base struct {
 }
 
 func newStore(name string, d Driver, listen func(hear func(news int64))) *Store {
-	s, beneath := &Store{name: name}, &base{Driver: d, listen: listen}
+	s, beneath := &Store{name: name, shared: listen != nil}, &base{Driver: d, listen: listen}
 	if listen != nil {
 		listen(func(int64) { beneath.bell.Ring() })
 	}

@@ -27,6 +27,9 @@ type Neighbour struct {
 	Ask func(ctx context.Context, id string) (Part, bool, error)
 }
 
+// Meet says which other processes the shop has at a moment; there are none before. Call it before anybody asks for a trace.
+func (t *Telemetry) Meet(neighbours func() []Neighbour) { t.neighbours = neighbours }
+
 // NeighbourAt is the process that serves Internal at a base address such as https://10.0.0.7:7443. The client brings
 // whatever identity that process asks for.
 func NeighbourAt(name, base string, client *http.Client) Neighbour {

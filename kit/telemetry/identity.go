@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,7 +26,7 @@ func thisProcess() string {
 func identity(o Options) *resource.Resource {
 	name := o.Service
 	if o.Process != "" {
-		name += "-" + o.Process
+		name += "-" + strings.ReplaceAll(o.Process, ",", "+")
 	}
 	version, _ := build()
 	return resource.NewSchemaless(

@@ -32,9 +32,11 @@ func process(t *testing.T, name string, off time.Duration, neighbours func() []t
 	t.Helper()
 	m := &member{clock: clock.NewFake(noon.Add(off))}
 	m.Telemetry = telemetry.New(telemetry.Options{
-		Out: io.Discard, Process: name, Instance: name + "-1", Clock: m.clock, Neighbours: neighbours,
-		MaySee: func(*http.Request) bool { return true },
+		Out: io.Discard, Process: name, Instance: name + "-1", Clock: m.clock, MaySee: func(*http.Request) bool { return true },
 	})
+	if neighbours != nil {
+		m.Meet(neighbours)
+	}
 	m.server = httptest.NewServer(m.Internal())
 	t.Cleanup(m.server.Close)
 	return m

@@ -7,8 +7,8 @@
 //	        ── log record ─▶ Out, one JSON object a line, with trace_id, span_id, request_id and room
 //	        ── metric ─────▶ Registry ──▶ GET /metrics
 //
-// A shop of several processes has a Store in each. Whoever is asked for a trace asks the others (Options.Neighbours) for
-// their parts and draws one tree: see Whole and Merge.
+// A shop of several processes has a Store in each. Whoever is asked for a trace asks the others (Meet) for their parts and
+// draws one tree: see Whole and Merge.
 //
 // A span costs something only when its trace was chosen at the front door: see Sampler.
 package telemetry
@@ -65,8 +65,6 @@ type Options struct {
 
 	// MaySee decides who may read a trace by HTTP. Nobody may when it is nil.
 	MaySee func(*http.Request) bool
-	// Neighbours are the other processes of the shop at this moment, which are asked for their parts of a trace; nil: none.
-	Neighbours func() []Neighbour
 	// Exporter receives every recorded span too, in batches; see OTLP. Nil: none.
 	Exporter sdktrace.SpanExporter
 	// Processors receive every recorded span too, each as it ends.
@@ -110,7 +108,7 @@ func New(o Options) *Telemetry {
 		instance:       o.Instance,
 		clock:          o.Clock,
 		maySee:         o.MaySee,
-		neighbours:     o.Neighbours,
+		neighbours:     func() []Neighbour { return nil },
 	}
 }
 
@@ -131,9 +129,6 @@ func (o Options) withDefaults() Options {
 	o.Sampling.AskedPerSecond = cmp.Or(o.Sampling.AskedPerSecond, AskedPerSecondDefault)
 	if o.MaySee == nil {
 		o.MaySee = func(*http.Request) bool { return false }
-	}
-	if o.Neighbours == nil {
-		o.Neighbours = func() []Neighbour { return nil }
 	}
 	return o
 }

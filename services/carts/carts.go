@@ -8,7 +8,20 @@
 //
 // Under partition carts chooses availability for what is its own: a cart that was read
 // may be behind, its money never is, because orders freezes what pricing says at
-// checkout. A fail-over may lose the last changes of carts, never an order.
+// checkout.
+//
+// It is kept in SQL or in Redis, by the scheme of the store's URL. In SQL nothing that was
+// acknowledged is lost. A Redis that fails over, or is restored, may forget the last
+// changes of carts: a line, an address, a choice of shipping, a whole new cart. A checkout
+// then orders the cart as it is; a client that sends expected_total is refused when that
+// makes a difference in money. It never loses or doubles an order, nor what money and stock
+// depend on:
+//   - orders keeps the claim of a cart in its own store, and asks there that the cart has
+//     heard of the last order that was confirmed of it. A cart that has forgotten is refused,
+//     cart_already_ordered, until it has heard again;
+//   - what was ordered is taken out together with the mark of how far carts has heard, so
+//     both are forgotten together, and orders' record is heard again from there;
+//   - an order is taken out once, by its place in that record, however often it is heard.
 package carts
 
 import (
@@ -16,6 +29,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +40,7 @@ import (
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/services/carts/app"
+	"github.com/seed-21071466/souk/services/carts/storeredis"
 	"github.com/seed-21071466/souk/services/carts/storesql"
 	"github.com/seed-21071466/souk/services/carts/wire"
 )
@@ -66,7 +83,7 @@ type carts struct {
 }
 
 func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
-	store, err := openSQL(ctx, env)
+	store, err := openStore(ctx, env)
 	if err != nil {
 		return nil, err
 	}
@@ -85,13 +102,40 @@ func open(ctx context.Context, env *room.Env, c Config) (room.Opened, error) {
 	return r, nil
 }
 
+// openers open the store of carts by the scheme of its URL.
+var openers = map[string]func(ctx context.Context, env *room.Env) (app.Store, error){
+	"":           openSQL,
+	"file":       openSQL,
+	"postgres":   openSQL,
+	"postgresql": openSQL,
+	"redis":      openRedis,
+	"rediss":     openRedis,
+}
+
+// openStore chooses the technology; the rest of the room does not know which it is.
+func openStore(ctx context.Context, env *room.Env) (app.Store, error) {
+	scheme, _, _ := strings.Cut(env.StoreURL, ":")
+	open, known := openers[scheme]
+	if !known {
+		return nil, fmt.Errorf("open the store of carts: there is none for URLs of %q; expected one of %q",
+			scheme, slices.Sorted(maps.Keys(openers)))
+	}
+	return open(ctx, env)
+}
+
 // openSQL opens the rows of carts, wherever the shop keeps them.
 func openSQL(ctx context.Context, env *room.Env) (app.Store, error) {
 	db, err := env.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return storesql.New(db, storesql.Options{Shop: env.Shop, Clock: env.Clock, Alone: !db.Shared()}), nil
+	return storesql.New(db, storesql.Options{Shop: env.Shop, Clock: env.Clock}), nil
+}
+
+func openRedis(ctx context.Context, env *room.Env) (app.Store, error) {
+	return storeredis.Open(ctx, env.StoreURL, storeredis.Options{
+		Shop: env.Shop, Clock: env.Clock, Log: env.Log, Registerer: env.Registerer,
+	})
 }
 
 func (r *carts) connect(ctx context.Context, env *room.Env) error {

@@ -25,6 +25,8 @@ import (
 	usersv1 "github.com/seed-21071466/souk/gen/souk/users/v1"
 	"github.com/seed-21071466/souk/kit/auth"
 	"github.com/seed-21071466/souk/kit/bus"
+	"github.com/seed-21071466/souk/kit/engine"
+	"github.com/seed-21071466/souk/kit/engine/enginetest"
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/rest"
@@ -35,7 +37,10 @@ import (
 	"github.com/seed-21071466/souk/services/carts"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The client of Redis asks a cluster anew a moment after a connection was lost, also when it is closed by then.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+}
 
 // The rooms that carts asks: all sell 85123A at 2.55, and send it to GB for 3.95.
 type (
@@ -132,7 +137,13 @@ type front struct {
 	said   *eventlog.Log
 }
 
-func open(t *testing.T) *front {
+// each runs a test on every store that carts may be kept in.
+func each(t *testing.T, test func(t *testing.T, f *front)) {
+	t.Run("in SQL", func(t *testing.T) { test(t, open(t, "")) })
+	t.Run("in Redis", func(t *testing.T) { test(t, open(t, enginetest.Redis(t, engine.RedisOptions{}).URL())) })
+}
+
+func open(t *testing.T, storeURL string) *front {
 	quiet := slog.New(slog.DiscardHandler)
 	f := &front{T: t, mux: rest.New(rest.Options{Log: quiet}), calls: rpc.NewServer(rpc.Options{Log: quiet})}
 	var err error
@@ -144,7 +155,10 @@ func open(t *testing.T) *front {
 	f.must(err)
 	lines := bus.New(bus.Options{Log: quiet})
 	dir := t.TempDir()
-	shared := room.Shared{Shop: "shop", Dir: dir, Stores: sqlstoretest.Stores(dir), Log: quiet, REST: f.mux, RPC: f.calls, Bus: lines, Tokens: tokens}
+	shared := room.Shared{
+		Shop: "shop", Dir: dir, Stores: sqlstoretest.Stores(dir), Log: quiet, REST: f.mux, RPC: f.calls, Bus: lines, Tokens: tokens,
+		StoreURL: func(room string) string { return map[string]string{"carts": storeURL}[room] },
+	}
 	house, err := room.Open(context.Background(), shared, append(neighbours(f.said), carts.Room(carts.Config{}))...)
 	f.must(err)
 	running, stop := context.WithCancel(context.Background())
@@ -198,8 +212,9 @@ func (f *front) cart() (id string, owner auth.Principal) {
 	return c.ID, auth.Principal{Kind: auth.Bearer, ID: c.ID, Shop: "shop"}
 }
 
-func TestAGuestFillsACart(t *testing.T) {
-	f := open(t)
+func TestAGuestFillsACart(t *testing.T) { each(t, aGuestFillsACart) }
+
+func aGuestFillsACart(t *testing.T, f *front) {
 	id, owner := f.cart()
 	for _, c := range []struct{ method, path, body, has string }{
 		{"PUT", "/lines/85123A", `{"quantity":3}`, `"quantity":3`},
@@ -217,8 +232,9 @@ func TestAGuestFillsACart(t *testing.T) {
 }
 
 // Prices change and the cart's version does not: who asks again must see them.
-func TestACartIsNeverAnsweredAsNotModified(t *testing.T) {
-	f := open(t)
+func TestACartIsNeverAnsweredAsNotModified(t *testing.T) { each(t, aCartIsNeverAnsweredAsNotModified) }
+
+func aCartIsNeverAnsweredAsNotModified(t *testing.T, f *front) {
 	id, owner := f.cart()
 	_, header, _ := f.ask(owner, "PUT", "/api/carts/"+id+"/lines/85123A", `{"quantity":3}`)
 	for _, etag := range []string{header.Get("ETag"), `"2"`} {
@@ -229,7 +245,10 @@ func TestACartIsNeverAnsweredAsNotModified(t *testing.T) {
 }
 
 func TestABadRequestIsToldWhichFieldIsWrong(t *testing.T) {
-	f := open(t)
+	each(t, aBadRequestIsToldWhichFieldIsWrong)
+}
+
+func aBadRequestIsToldWhichFieldIsWrong(t *testing.T, f *front) {
 	id, owner := f.cart()
 	at, long := "/api/carts/"+id, strings.Repeat("x", 600)
 	for _, c := range []struct {
@@ -267,8 +286,9 @@ func TestABadRequestIsToldWhichFieldIsWrong(t *testing.T) {
 	}
 }
 
-func TestAForeignCartIsNotFound(t *testing.T) {
-	f := open(t)
+func TestAForeignCartIsNotFound(t *testing.T) { each(t, aForeignCartIsNotFound) }
+
+func aForeignCartIsNotFound(t *testing.T, f *front) {
 	id, _ := f.cart()
 	stranger := auth.Principal{Kind: auth.Bearer, ID: "crt_9", Shop: "shop"}
 	if status, _, answer := f.ask(stranger, "GET", "/api/carts/"+id, ""); status != 404 || !strings.Contains(answer, "cart_not_found") {
@@ -280,7 +300,10 @@ func TestAForeignCartIsNotFound(t *testing.T) {
 }
 
 func TestOrdersReadsACartAndTakesItsLinesOut(t *testing.T) {
-	f := open(t)
+	each(t, ordersReadsACartAndTakesItsLinesOut)
+}
+
+func ordersReadsACartAndTakesItsLinesOut(t *testing.T, f *front) {
 	id, owner := f.cart()
 	orders := cartsv1.NewCartsClient(f.calls.Dial("orders", "carts"))
 	if _, err := orders.GetForCheckout(context.Background(), &cartsv1.GetForCheckoutRequest{CartId: id}); !problem.Is(err, "cart_incomplete") {

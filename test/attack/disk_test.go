@@ -21,7 +21,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skipf("a small disk needs the right to mount one: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) }) // the folder goes with the test
-	s := shop.Start(t, shop.Options{Dir: filepath.Join(disk, "souk-data"), Args: []string{"--set", "gateway.rate_limit=false"}})
+	s := shop.Start(t, shop.Options{Placement: shop.One, Dir: filepath.Join(disk, "souk-data"), Args: []string{"--set", "gateway.rate_limit=false"}})
 	s.Goods(t, 1_000_000, "A")
 	before := s.ReadyCart(t, 1, "A")
 	filler := filepath.Join(disk, "filler")

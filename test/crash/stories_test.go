@@ -2,7 +2,7 @@ package crash
 
 import (
 	"bytes"
-	"fmt"
+	"encoding/json"
 	"testing"
 
 	"github.com/seed-21071466/souk/test/shop"
@@ -11,12 +11,13 @@ import (
 // story is something that a client does with a shop, which dies on the way; the client then asks again.
 type story struct {
 	name string
-	// prepare is what comes before; the shop does not die in it. It gives the requests of the client, one after the other.
-	prepare func(t *testing.T, s *shop.Shop) []shop.Request
+	// prepare is what comes before; the shop does not die in it. It gives the requests of the client, one after the other,
+	// about the SKUs <prefix>A and <prefix>B.
+	prepare func(t *testing.T, s *shop.Shop, prefix string) []shop.Request
 	// wants are their answers' statuses, once each has been heard to the end.
 	wants []int
 	// settled waits until what follows by events has happened.
-	settled func(t *testing.T, s *shop.Shop, orderID string)
+	settled func(t *testing.T, s *shop.Shop, prefix, orderID string)
 	// pieces and pairs say which part of the sweep the gate samples: one in so many points, and so many pairs.
 	step, pairs int
 }
@@ -25,67 +26,73 @@ type story struct {
 var stories = []story{
 	{
 		name: "checkout", wants: []int{201}, step: 3, pairs: 6,
-		prepare: func(t *testing.T, s *shop.Shop) []shop.Request {
-			s.Goods(t, 5, "A", "B")
-			return []shop.Request{s.ReadyCart(t, 2, "A", "B").Checkout("k", "tok_ok")}
+		prepare: func(t *testing.T, s *shop.Shop, prefix string) []shop.Request {
+			s.Goods(t, 5, prefix+"A", prefix+"B")
+			return []shop.Request{s.ReadyCart(t, 2, prefix+"A", prefix+"B").Checkout("k"+prefix, "tok_ok")}
 		},
-		settled: func(t *testing.T, s *shop.Shop, _ string) { s.Stock(t, "A", "allocated", 2) },
+		settled: func(t *testing.T, s *shop.Shop, prefix, _ string) { s.Stock(t, prefix+"A", "allocated", 2) },
 	},
 	{
 		name: "dispatch and capture", wants: []int{200}, step: 3, pairs: 3,
-		prepare: func(t *testing.T, s *shop.Shop) []shop.Request {
-			return []shop.Request{s.Dispatch(confirmed(t, s), "d")}
+		prepare: func(t *testing.T, s *shop.Shop, prefix string) []shop.Request {
+			return []shop.Request{s.Dispatch(confirmed(t, s, prefix), "d"+prefix)}
 		},
-		settled: func(t *testing.T, s *shop.Shop, id string) {
+		settled: func(t *testing.T, s *shop.Shop, prefix, id string) {
 			s.Becomes(t, id, "payment_state", "captured", "fulfilment_state", "dispatched", "captured.amount", "14.15")
-			s.Stock(t, "A", "on_hand", 3)
+			s.Stock(t, prefix+"A", "on_hand", 3)
 		},
 	},
 	{
 		name: "cancel", wants: []int{200}, step: 3, pairs: 3,
-		prepare: func(t *testing.T, s *shop.Shop) []shop.Request { return []shop.Request{s.Cancel(confirmed(t, s))} },
-		settled: func(t *testing.T, s *shop.Shop, id string) {
+		prepare: func(t *testing.T, s *shop.Shop, prefix string) []shop.Request {
+			return []shop.Request{s.Cancel(confirmed(t, s, prefix))}
+		},
+		settled: func(t *testing.T, s *shop.Shop, prefix, id string) {
 			s.Becomes(t, id, "state", "canceled", "payment_state", "voided")
-			s.Stock(t, "A", "available", 5)
+			s.Stock(t, prefix+"A", "available", 5)
 		},
 	},
 	{
 		name: "capture, then cancel", wants: []int{202, 200}, step: 5, pairs: 2,
-		prepare: func(t *testing.T, s *shop.Shop) []shop.Request {
-			id := confirmed(t, s)
-			return []shop.Request{s.Staff("POST", "/api/orders/"+id+"/capture", "c", map[string]any{}), s.Cancel(id)}
+		prepare: func(t *testing.T, s *shop.Shop, prefix string) []shop.Request {
+			id := confirmed(t, s, prefix)
+			return []shop.Request{s.Staff("POST", "/api/orders/"+id+"/capture", "c"+prefix, map[string]any{}), s.Cancel(id)}
 		},
-		settled: func(t *testing.T, s *shop.Shop, id string) {
+		settled: func(t *testing.T, s *shop.Shop, prefix, id string) {
 			shop.Eventually(t, "the money is back", func() bool {
 				o := s.Order(t, id)
 				return o.Text("state") == "canceled" && o.Text("captured.amount") == o.Text("refunded.amount")
 			})
-			s.Stock(t, "A", "available", 5)
+			s.Stock(t, prefix+"A", "available", 5)
 		},
 	},
 	{
 		name: "return and refund", wants: []int{201, 202}, step: 3, pairs: 3,
-		prepare: func(t *testing.T, s *shop.Shop) []shop.Request {
-			id := confirmed(t, s)
-			s.Call(t, 200, s.Dispatch(id, "d"))
+		prepare: func(t *testing.T, s *shop.Shop, prefix string) []shop.Request {
+			id := confirmed(t, s, prefix)
+			s.Call(t, 200, s.Dispatch(id, "d"+prefix))
 			s.Becomes(t, id, "payment_state", "captured")
-			s.Stock(t, "A", "on_hand", 3)
-			return []shop.Request{s.Return(id, "r", 1, 1), s.Refund(id, "f", "1.00")}
+			s.Stock(t, prefix+"A", "on_hand", 3)
+			return []shop.Request{s.Return(id, "r"+prefix, 1, 1), s.Refund(id, "f"+prefix, "1.00")}
 		},
-		settled: func(t *testing.T, s *shop.Shop, id string) {
+		settled: func(t *testing.T, s *shop.Shop, prefix, id string) {
 			s.Becomes(t, id, "refunded.amount", "6.10", "fulfilment_state", "partly_returned")
-			s.Stock(t, "A", "on_hand", 4)
+			s.Stock(t, prefix+"A", "on_hand", 4)
 		},
 	},
 }
 
 // confirmed is an order of two pieces of each of two SKUs, whose events have been heard.
-func confirmed(t *testing.T, s *shop.Shop) string {
+func confirmed(t *testing.T, s *shop.Shop, prefix string) string {
 	t.Helper()
-	s.Goods(t, 5, "A", "B")
-	id := s.Sold(t, "tok_ok", 2, "A", "B")
-	s.Stock(t, "A", "allocated", 2)
+	s.Goods(t, 5, prefix+"A", prefix+"B")
+	id := s.Sold(t, "tok_ok", 2, prefix+"A", prefix+"B")
+	s.Stock(t, prefix+"A", "allocated", 2)
 	s.Call(t, 200, s.Staff("GET", "/api/orders", "", nil)) // its projections have seen it
+	shop.Eventually(t, "there is a shipment", func() bool {
+		a, err := s.Try(s.Staff("GET", "/api/shipments/"+id, "", nil))
+		return err == nil && a.Status == 200
+	})
 	return id
 }
 
@@ -112,13 +119,27 @@ func (y *story) heard(t *testing.T, s *shop.Shop, requests []shop.Request, befor
 	}
 }
 
-// order is the only order of the shop.
-func order(t *testing.T, s *shop.Shop) string {
+// order is the only order of a SKU, among the newest hundred.
+func order(t *testing.T, s *shop.Shop, sku string) string {
 	t.Helper()
-	list := s.Call(t, 200, s.Staff("GET", "/api/orders", "", nil))
-	orders := list.JSON()["orders"].([]any)
-	if len(orders) != 1 {
-		t.Fatalf("the shop has %d orders: %s", len(orders), list)
+	list := s.Call(t, 200, s.Staff("GET", "/api/order-lines?page_size=100", "", nil))
+	var answer struct {
+		Lines []struct {
+			OrderID string `json:"order_id"`
+			Line    struct{ SKU string }
+		}
 	}
-	return fmt.Sprint(orders[0].(map[string]any)["id"])
+	if err := json.Unmarshal(list.Body, &answer); err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, l := range answer.Lines {
+		if l.Line.SKU == sku {
+			found = append(found, l.OrderID)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("%s is on %d lines of orders: %s", sku, len(found), list)
+	}
+	return found[0]
 }

@@ -66,11 +66,11 @@ func count(t *testing.T, y story) []string {
 	dir := t.TempDir()
 	log := filepath.Join(dir, "points")
 	arm := filepath.Join(dir, "arm")
-	s := shop.Start(t, shop.Options{Env: []string{"SOUK_CRASHPOINT=0", "SOUK_CRASHPOINT_ARM=" + arm, "SOUK_CRASHPOINT_LOG=" + log}})
-	requests := y.prepare(t, s)
+	s := shop.Start(t, shop.Options{Placement: shop.One, Env: []string{"SOUK_CRASHPOINT=0", "SOUK_CRASHPOINT_ARM=" + arm, "SOUK_CRASHPOINT_LOG=" + log}})
+	requests := y.prepare(t, s, "")
 	armed(t, arm)
 	y.heard(t, s, requests, nil)
-	y.settled(t, s, order(t, s))
+	y.settled(t, s, "", order(t, s, "A"))
 	s.Kill()
 	text, err := os.ReadFile(log)
 	if err != nil {
@@ -101,8 +101,8 @@ func walk(t *testing.T, y story, d death, at string) {
 		env := func(n int) []string {
 			return []string{fmt.Sprint("SOUK_CRASHPOINT=", n), "SOUK_CRASHPOINT_ARM=" + arm}
 		}
-		s := shop.Start(t, shop.Options{Env: env(d.first)})
-		requests := y.prepare(t, s)
+		s := shop.Start(t, shop.Options{Placement: shop.One, Env: env(d.first)})
+		requests := y.prepare(t, s, "")
 		armed(t, arm)
 		first := told(s, requests)
 		for i, a := range first {
@@ -129,8 +129,8 @@ func walk(t *testing.T, y story, d death, at string) {
 		began := time.Now()
 		y.heard(t, s, requests, first)
 		t.Logf("the retry was answered %v after the restart", time.Since(began))
-		id := order(t, s)
-		y.settled(t, s, id)
+		id := order(t, s, "A")
+		y.settled(t, s, "", id)
 		ack := filepath.Join(t.TempDir(), "acknowledged")
 		if err := os.WriteFile(ack, []byte(id+"\n"), 0o600); err != nil {
 			t.Fatal(err)

@@ -158,6 +158,7 @@ var boundedLabels = map[string]string{
 	"saga": "the program", "step": "the program", "state": "the program", "outcome": "the program", "result": "the program", "kind": "the program",
 	"consumer": "the program", "source": "the rooms", "reason": "the program", "provider": "the configuration", "projection": "the program",
 	"op": "the program", "store": "the rooms", "component": "the program",
+	"version": "the build", "revision": "the build", "go": "the build", "process": "the placement", "service_instance": "the process, which has one",
 }
 
 // Labels keeps metrics bounded: a label with an id or a path in it makes a series for each and fills the memory.

@@ -47,7 +47,10 @@ var pure = []string{
 }
 
 // backends are clients that only their driver may import.
-var backends = map[string]string{"modernc.org/sqlite": "kit/sqlstore", "github.com/jackc/pgx": "kit/sqlstore/pgstore"}
+var backends = map[string]string{
+	"modernc.org/sqlite": "kit/sqlstore", "github.com/jackc/pgx": "kit/sqlstore/pgstore", "github.com/redis/rueidis": "services/carts/storeredis",
+	"github.com/nats-io/nats.go": "kit/bus/natsbus", "github.com/nats-io/nats-server": "kit/engine",
+}
 
 // seeing is what every room may use to be observed.
 var seeing = []string{"go.opentelemetry.io/otel", "github.com/prometheus/client_golang/prometheus", "golang.org/x/sync"}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,17 +35,9 @@ type rig struct {
 // start serves a fresh shop and imports the file's catalogue.
 func start(t *testing.T, file string, args ...string) *rig {
 	t.Helper()
-	port, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := port.Addr().String()
-	if err := port.Close(); err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	r := &rig{
-		shop: shop.Start(t, shop.Options{Args: []string{"--http", address}}),
+		shop: shop.Start(t, shop.Options{}),
 		file: file, state: filepath.Join(dir, "state.jsonl"), report: filepath.Join(dir, "report.json"), args: args,
 	}
 	r.key, r.done = r.shop.Key, progress{path: r.state, seen: map[string]bool{}}

@@ -42,20 +42,29 @@ func (p Placement) fleet(t testing.TB, o fleet.Options) fleet.Options {
 	return o
 }
 
-// split starts the engines beneath a process a room.
+// split is a process a room, on the engines that the options name, or on its own.
 func split(t testing.TB, o *fleet.Options) {
 	t.Helper()
-	dir := t.TempDir()
-	broker, err := engine.NATS(context.Background(), filepath.Join(dir, "nats"), engine.NATSOptions{})
+	if o.Settings == nil {
+		o.Settings = engines(t)
+	}
+	var err error
+	o.Targets = append([]string{fleet.Gateway}, fleet.Rooms...)
+	if o.Own, err = fleet.Certificates(filepath.Join(t.TempDir(), "certs"), o.Targets...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// engines starts those of one shop and gives the settings that name them.
+func engines(t testing.TB) map[string]string {
+	t.Helper()
+	broker, err := engine.NATS(context.Background(), filepath.Join(t.TempDir(), "nats"), engine.NATSOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = broker.Kill() }) // its files go with the test
-	o.Targets = append([]string{fleet.Gateway}, fleet.Rooms...)
-	o.Settings = map[string]string{
+	return map[string]string{
 		"store.all": enginetest.Database(t), "store.carts": enginetest.Redis(t, engine.RedisOptions{}).URL(), "broker.url": broker.URL(),
-	}
-	if o.Own, err = fleet.Certificates(filepath.Join(dir, "certs")); err != nil {
-		t.Fatal(err)
+		"lease.ttl": "2s", // what a killed process did is taken up soon
 	}
 }

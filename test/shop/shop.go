@@ -5,12 +5,14 @@ package shop
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +40,9 @@ type Options struct {
 	Binary    string    // another souk than the present one
 	Args      []string  // further arguments of serve
 	Env       []string  // further variables
+
+	Engines map[string]string // settings that name the engines of a Split shop; nil: it starts its own
+	Before  func(*Shop)       // is called when the addresses of the processes are known and none runs yet; nil: nothing
 }
 
 // Start serves a folder and waits until the shop is ready.
@@ -51,6 +56,9 @@ func Start(t testing.TB, o Options) *Shop {
 		HTTP: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
 	}
 	s.open(t, o)
+	if o.Before != nil {
+		o.Before(s)
+	}
 	t.Cleanup(func() {
 		s.Kill()
 		s.fleet.Kill()
@@ -72,7 +80,7 @@ func (s *Shop) open(t testing.TB, o Options) {
 	if o.Placement == "" {
 		o.Placement = Chosen()
 	}
-	f, err := fleet.New(o.Placement.fleet(t, fleet.Options{Binary: o.Binary, Dir: o.Dir, Args: o.Args, Env: o.Env}))
+	f, err := fleet.New(o.Placement.fleet(t, fleet.Options{Binary: o.Binary, Dir: o.Dir, Settings: o.Engines, Args: o.Args, Env: o.Env}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,8 +169,22 @@ func (s *Shop) Log() string {
 // Souk runs another command of the binary and gives what it printed and its exit code.
 func Souk(t testing.TB, args ...string) (out string, code int) {
 	t.Helper()
+	return souk(t, t.Context(), args)
+}
+
+// SoukFor is Souk for a command that may go on and is asked to end after so long.
+func SoukFor(t testing.TB, most time.Duration, args ...string) (out string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), most)
+	defer cancel()
+	return souk(t, ctx, args)
+}
+
+func souk(t testing.TB, ctx context.Context, args []string) (out string, code int) {
+	t.Helper()
 	var said bytes.Buffer
-	cmd := exec.Command(Binary(t), args...)
+	cmd := exec.CommandContext(ctx, Binary(t), args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stdout, cmd.Stderr = &said, &said
 	err := cmd.Run()
 	if cmd.ProcessState == nil {

@@ -15,9 +15,9 @@ var unlimited = []string{"--set", "gateway.rate_limit=false"}
 
 func TestEachRoomIsRestartedInTurnUnderLoad(t *testing.T) {
 	s := shop.Start(t, shop.Options{Placement: shop.Split, Args: unlimited})
-	l := shoppers(t, s, 4)
+	l := shop.Shoppers(t, s, 4)
 	for _, p := range s.Processes() {
-		before := l.orders()
+		before := l.Orders()
 		if err := p.Stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -27,9 +27,9 @@ func TestEachRoomIsRestartedInTurnUnderLoad(t *testing.T) {
 		if err := p.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		shop.Eventually(t, "orders are made after the restart of "+p.Target, func() bool { return l.orders() > before+2 })
+		shop.Eventually(t, "orders are made after the restart of "+p.Target, func() bool { return l.Orders() > before+2 })
 	}
-	s.Verify(t, "--acknowledged", l.end(t))
+	s.Verify(t, "--acknowledged", l.End(t))
 }
 
 func TestADeadNotificationsRoomFailsNoCheckout(t *testing.T) {

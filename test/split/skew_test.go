@@ -41,7 +41,7 @@ func git(t *testing.T, args ...string) {
 
 func TestAFormerBuildIsReplacedRoomByRoomUnderLoad(t *testing.T) {
 	s := shop.Start(t, shop.Options{Placement: shop.Split, Binary: former(t), Args: unlimited})
-	l := shoppers(t, s, 2)
+	l := shop.Shoppers(t, s, 2)
 	for _, p := range s.Processes() {
 		if err := p.Stop(); err != nil {
 			t.Fatal(err)
@@ -53,8 +53,8 @@ func TestAFormerBuildIsReplacedRoomByRoomUnderLoad(t *testing.T) {
 		if err := p.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		before := l.orders()
-		shop.Eventually(t, "orders are made beside a new "+p.Target, func() bool { return l.orders() > before+2 })
+		before := l.Orders()
+		shop.Eventually(t, "orders are made beside a new "+p.Target, func() bool { return l.Orders() > before+2 })
 	}
-	s.Verify(t, "--acknowledged", l.end(t))
+	s.Verify(t, "--acknowledged", l.End(t))
 }

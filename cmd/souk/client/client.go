@@ -79,6 +79,21 @@ func (c *Client) Post(ctx context.Context, path string, query url.Values, body, 
 	return c.call(ctx, http.MethodPost, path, query, encoded, into)
 }
 
+// Bytes asks for path and gives the answer as it came, empty for one without content.
+func (c *Client) Bytes(ctx context.Context, path string) ([]byte, error) {
+	var answer raw
+	err := c.call(ctx, http.MethodGet, path, nil, nil, &answer)
+	return answer, err
+}
+
+// raw is an answer that is no JSON.
+type raw []byte
+
+// Delete takes path away and decodes the answer as Get does.
+func (c *Client) Delete(ctx context.Context, path string, into any) error {
+	return c.call(ctx, http.MethodDelete, path, nil, nil, into)
+}
+
 // call tries until the shop answers something else than "later".
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, body []byte, into any) error {
 	for try := 1; ; try++ {
@@ -141,6 +156,10 @@ func patience(status int, header http.Header, try int) (time.Duration, bool) {
 
 func decode(method, path string, answer []byte, into any) error {
 	if into == nil {
+		return nil
+	}
+	if as, ok := into.(*raw); ok {
+		*as = answer
 		return nil
 	}
 	if err := json.Unmarshal(answer, into); err != nil {

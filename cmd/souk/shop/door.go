@@ -9,9 +9,10 @@ import (
 
 	"github.com/seed-21071466/souk/gateway"
 	"github.com/seed-21071466/souk/gen"
+	"github.com/seed-21071466/souk/kit/backup"
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/id"
-	"github.com/seed-21071466/souk/kit/rest"
+	"github.com/seed-21071466/souk/kit/placement"
 	"github.com/seed-21071466/souk/kit/rest/route"
 )
 
@@ -27,6 +28,8 @@ func (s *Shop) door(a gateway.Authenticator) (http.Handler, error) {
 	t := s.o.Telemetry
 	s.mux.Handle(lettersPath+"{rest...}", http.StripPrefix(strings.TrimSuffix(lettersPath, "/"), s.bus.LettersHandler(staffName)))
 	s.mux.Handle("GET /api/traces/{id}", t.Handler())
+	s.mux.Handle(movesPath+"{rest...}", http.StripPrefix(strings.TrimSuffix(movesPath, "/"), s.homes.Handler(may(placement.Scope))))
+	s.mux.Handle(backupsPath+"{rest...}", http.StripPrefix(strings.TrimSuffix(backupsPath, "/"), s.backups.Handler(may(backup.Scope))))
 	o := gateway.Options{
 		Auth: a, Limits: s.o.Settings.Gateway.limits(), Ready: s.Ready, Metrics: t.Metrics(), Log: t.Log, Clock: clock.System{},
 		IDs: id.NewSource(clock.System{}), Registerer: t.Registry, TracerProvider: t.TracerProvider,
@@ -57,6 +60,8 @@ func (s *Shop) handlers() map[string]http.Handler {
 	own := http.NewServeMux()
 	own.Handle(lettersPath, &letters{rooms})
 	own.Handle("/api/traces/", s.mux)
+	own.Handle(movesPath, &moves{rooms})
+	own.Handle(backupsPath, s.mux)
 	together := map[string]http.Handler{ownRoutes: own}
 	for name, h := range rooms {
 		together[name] = h
@@ -83,7 +88,7 @@ func (s *Shop) routes() ([]gateway.Route, error) {
 			routes = append(routes, besideRoute(beside, r.Name))
 		}
 	}
-	for _, own := range []string{route.MethodAny + " " + lettersPath + "{rest...}", "GET /api/traces/{id}"} {
+	for _, own := range []string{route.MethodAny + " " + lettersPath + "{rest...}", "GET /api/traces/{id}", route.MethodAny + " " + movesPath + "{rest...}", route.MethodAny + " " + backupsPath + "{rest...}"} {
 		routes = append(routes, besideRoute(own, ownRoutes))
 	}
 	return routes, nil
@@ -94,6 +99,3 @@ func besideRoute(pattern, room string) gateway.Route {
 	method, path, _ := strings.Cut(pattern, " ")
 	return gateway.Route{Method: method, Pattern: path, Room: room, OwnAuth: strings.Contains(path, "/webhooks/")}
 }
-
-// Inside serves the REST of the rooms here to the front door of another process.
-func (s *Shop) Inside() http.Handler { return s.network.guard(rest.Inside(s.mux)) }

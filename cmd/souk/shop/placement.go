@@ -3,6 +3,7 @@ package shop
 import (
 	"cmp"
 	"strings"
+	"time"
 
 	"github.com/seed-21071466/souk/kit/config"
 )
@@ -21,12 +22,9 @@ type Stores struct {
 	Notifications config.Address `name:"notifications" help:"Store of notifications, where it differs: postgres://, or file for the data folder."`
 }
 
-// embedded is how a room's own setting says that it stays in the data folder whatever all others do.
-const embedded = "file"
-
-// Of is the store of a room; "" for its file in the data folder.
-func (s Stores) Of(room string) string {
-	own := map[string]config.Address{
+// own is the setting of one room.
+func (s Stores) own(room string) config.Address {
+	return map[string]config.Address{
 		"users":         s.Users,
 		"catalog":       s.Catalog,
 		"pricing":       s.Pricing,
@@ -37,11 +35,6 @@ func (s Stores) Of(room string) string {
 		"orders":        s.Orders,
 		"notifications": s.Notifications,
 	}[room]
-	url := forRoom(cmp.Or(own, s.All).Reveal(), room)
-	if url == embedded {
-		return ""
-	}
-	return url
 }
 
 // Peers are the addresses at which rooms in other processes are found.
@@ -83,4 +76,9 @@ type Network struct {
 	Key      string `name:"key" help:"File of the certificate's key, PEM."`
 	CA       string `name:"ca" help:"File of the authorities that other rooms' certificates come from, PEM."`
 	Insecure bool   `name:"insecure" default:"false" help:"Speak without TLS also beyond this machine, where something else keeps the network closed."`
+}
+
+// Leases say which of several processes of a room does what only one may.
+type Leases struct {
+	TTL time.Duration `name:"ttl" default:"10s" help:"How long the work of a process that died without a word waits until another takes it up; several processes of a room must agree on it."`
 }

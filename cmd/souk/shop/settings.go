@@ -34,6 +34,7 @@ type Settings struct {
 	Peers   Peers
 	Network Network
 	Broker  Broker
+	Leases  Leases
 }
 
 // Gateway is what can be set of the front door.
@@ -87,5 +88,6 @@ func (s *Settings) Sections() []config.Section {
 		{Room: "peer", Into: &s.Peers},
 		{Room: "network", Into: &s.Network},
 		{Room: "broker", Into: &s.Broker},
+		{Room: "lease", Into: &s.Leases},
 	}
 }

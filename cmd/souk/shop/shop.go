@@ -20,10 +20,13 @@ import (
 	"sync/atomic"
 
 	"github.com/seed-21071466/souk/kit/auth"
+	"github.com/seed-21071466/souk/kit/backup"
 	"github.com/seed-21071466/souk/kit/bus"
 	"github.com/seed-21071466/souk/kit/bus/faultbus"
 	"github.com/seed-21071466/souk/kit/bus/natsbus"
+	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/lease"
+	"github.com/seed-21071466/souk/kit/placement"
 	"github.com/seed-21071466/souk/kit/rest"
 	"github.com/seed-21071466/souk/kit/room"
 	"github.com/seed-21071466/souk/kit/telemetry"
@@ -50,13 +53,15 @@ type Shop struct {
 	handler http.Handler // the public API, or only the process's own addresses
 	mux     *rest.Mux    // the rooms' REST
 	network *network
+	homes   *placement.Homes
+	backups *backup.Server
+	copied  *backup.Peer // the rooms here, for a backup that another process takes
 	house   *room.House
 	bus     *bus.Bus
 	leases  *lease.Book     // of what only one process of a room does
 	broker  *natsbus.Broker // nil: events stay in this process
 	joined  atomic.Bool     // the broker has been reached, and all that comes over it has been found
 	ran     sync.WaitGroup
-	unlocks []func() error
 }
 
 // Open opens the targets on the data folder and the stores that the settings name.
@@ -78,7 +83,10 @@ func Open(ctx context.Context, o Options) (s *Shop, err error) {
 
 func (s *Shop) open(ctx context.Context) (err error) {
 	o, t := s.o, s.o.Telemetry
-	if err := s.lockFiles(); err != nil {
+	s.homes = homes(o)
+	s.backups = &backup.Server{Rooms: s.backedUp, Shop: Name, Dir: o.Dir, Clock: clock.System{}, Log: t.Log}
+	s.copied = &backup.Peer{Rooms: s.roomsHere, Clock: clock.System{}, Log: t.Log}
+	if err := s.homes.Take(names(o.Targets.rooms)...); err != nil {
 		return err
 	}
 	signer, err := auth.OpenSigner(o.Dir)
@@ -93,14 +101,13 @@ func (s *Shop) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.mux = rest.New(rest.Options{Log: t.Log})
-	s.leases = lease.NewBook(lease.Options{Log: t.Log, Registerer: t.Registry})
+	s.leases = lease.NewBook(lease.Options{Log: t.Log, Registerer: t.Registry, TTL: o.Settings.Leases.TTL})
 	if err := s.openBus(ctx); err != nil {
 		return err
 	}
 	s.house, err = room.Open(ctx, room.Shared{
 		Shop: Name, Dir: o.Dir, Elsewhere: names(o.Targets.away), Log: t.Log, Registerer: t.Registry, RPC: s.network.rpc,
-		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: o.Settings.Stores.open(o.Dir),
-		Leases: s.leases,
+		REST: s.mux, Bus: s.bus, Tokens: signer, Stores: s.homes.OpenStore, StoreURL: s.storeURL, Leases: s.leases,
 	}, o.Targets.rooms...)
 	if err != nil {
 		return err
@@ -116,21 +123,6 @@ func (s *Shop) open(ctx context.Context) (err error) {
 	default:
 		return err
 	}
-}
-
-// lockFiles takes every room whose rows are in the data folder.
-func (s *Shop) lockFiles() error {
-	for _, r := range s.o.Targets.rooms {
-		if s.o.Settings.Stores.Of(r.Name) != "" {
-			continue
-		}
-		unlock, err := lock(s.o.Dir, r.Name)
-		if err != nil {
-			return err
-		}
-		s.unlocks = append(s.unlocks, unlock)
-	}
-	return nil
 }
 
 // openStaff reads the staff's keys, and makes one for the commands of this process.
@@ -179,6 +171,9 @@ func (s *Shop) Ready(ctx context.Context) error {
 // Gateway says whether the front door is here.
 func (s *Shop) Gateway() bool { return s.o.Targets.gateway }
 
+// Listen is the address at which other processes ask the rooms here, "" for none.
+func (s *Shop) Listen() string { return s.o.Settings.Network.Listen }
+
 // Shown waits until the catalogue's lists have followed all prices and stock that are
 // durable by now, so that whoever looks first sees them. Where the catalogue lives
 // elsewhere there is nothing to wait for here.
@@ -197,6 +192,13 @@ func (s *Shop) Shown(ctx context.Context) error {
 // Close closes the bus, then the rooms in reverse, and frees the folder.
 func (s *Shop) Close(ctx context.Context) error {
 	var errs []error
+	if s.homes != nil {
+		s.homes.Stop() // before the rooms close the stores that it moves
+	}
+	if s.backups != nil {
+		s.backups.Stop()
+		s.copied.Stop()
+	}
 	if s.bus != nil {
 		s.bus.Close()
 		s.ran.Wait()
@@ -208,10 +210,10 @@ func (s *Shop) Close(ctx context.Context) error {
 		errs = append(errs, s.house.Close(ctx))
 	}
 	if s.network != nil {
-		errs = append(errs, s.network.close(ctx))
+		errs = append(errs, s.network.close())
 	}
-	for _, unlock := range s.unlocks {
-		errs = append(errs, unlock())
+	if s.homes != nil {
+		errs = append(errs, s.homes.Close())
 	}
 	return errors.Join(errs...)
 }

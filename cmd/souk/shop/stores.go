@@ -1,28 +1,36 @@
 package shop
 
 import (
-	"context"
-	"fmt"
-	"net/url"
-	"path/filepath"
+	"cmp"
+	"slices"
 
-	"github.com/seed-21071466/souk/kit/sqlstore"
+	"github.com/seed-21071466/souk/kit/placement"
+	"github.com/seed-21071466/souk/kit/room"
 )
 
-// open opens the store of a room where the settings say that it is.
-func (s Stores) open(dir string) func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error) {
-	return func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error) {
-		at := s.Of(room)
-		if at == "" {
-			return sqlstore.Open(ctx, filepath.Join(dir, room+".db"), o)
-		}
-		u, err := url.Parse(at)
-		if err != nil {
-			return nil, fmt.Errorf("setting store.%s: it is no URL; write postgres://user@host/database, or file for the data folder", room)
-		}
-		switch u.Scheme {
-		default:
-			return nil, fmt.Errorf("setting store.%s: %q is no engine of this room; write postgres://user@host/database, or file for the data folder", room, u.Scheme)
-		}
+// Named is what the settings say of a room's store: a URL, file, or "" for nothing, which is file until its rows move.
+func (s Stores) Named(room string) string {
+	return forRoom(cmp.Or(s.own(room), s.All).Reveal(), room)
+}
+
+// KeepsFiles says whether a room among the targets keeps its rows in a file of the data folder.
+func (s Settings) KeepsFiles(t Targets) bool {
+	return slices.ContainsFunc(t.rooms, func(r room.Room) bool {
+		place := s.Stores.Named(r.Name)
+		return place == "" || place == string(placement.File)
+	})
+}
+
+// homes knows where the rooms of a data folder keep their rows.
+func homes(o Options) *placement.Homes {
+	return placement.New(o.Dir, placement.Options{Configured: o.Settings.Stores.Named, Log: o.Telemetry.Log})
+}
+
+// storeURL is where a room's store is, "" on file.
+func (s *Shop) storeURL(room string) string {
+	place, _, err := s.homes.Of(room)
+	if err != nil || place == placement.File {
+		return "" // the room's store is opened by the same word, and refused with the same error
 	}
+	return string(place)
 }

@@ -1,6 +1,7 @@
 package natsbus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,6 +92,8 @@ func (b *Broker) asked(ctx context.Context, source string, position int64, limit
 func (b *Broker) answer(ctx context.Context, subject string, request any, each func(*nats.Msg) error) (end *nats.Msg, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerMax)
 	defer cancel()
+	link := b.link.Load().alive
+	defer context.AfterFunc(link, cancel)()
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, err
@@ -105,9 +108,9 @@ func (b *Broker) answer(ctx context.Context, subject string, request any, each f
 		return nil, err
 	}
 	for {
-		m, err := sub.NextMsgWithContext(ctx)
+		m, err := next(ctx, sub)
 		if err != nil {
-			return nil, err
+			return nil, cmp.Or(context.Cause(link), err)
 		}
 		switch status := m.Header.Get(statusHeader); {
 		case status == statusEnd || status == statusNothing:
@@ -119,6 +122,13 @@ func (b *Broker) answer(ctx context.Context, subject string, request any, each f
 			return nil, err
 		}
 	}
+}
+
+// next is the next message of a row. Who answers may be killed in the middle.
+func next(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, messageMax)
+	defer cancel()
+	return sub.NextMsgWithContext(ctx)
 }
 
 // refusal is the owner's error, if it sent one.

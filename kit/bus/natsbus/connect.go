@@ -6,21 +6,27 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed-21071466/souk/kit/clock"
 )
 
 // The bounds of waiting for the broker.
 const (
 	connectMax = 2 * time.Second        // for one server to take a connection
 	answerMax  = 5 * time.Second        // for one answer
+	messageMax = 2 * time.Second        // for the first message of an answer, and for each further one
 	ackMax     = 5 * time.Second        // for a publication to be acknowledged
+	hangUpsMax = 5                      // connections at the start that end without a word
 	retryMin   = 100 * time.Millisecond // before something that failed is tried again; doubled for each further time
 	retryMax   = 2 * time.Second        // the longest pause between two tries
 	pingEvery  = 5 * time.Second        // a broker that answers two pings not is away
@@ -114,7 +120,7 @@ func (b *Broker) join(ctx context.Context, address string) error {
 		return err
 	}
 	opts := append(b.options.Security.options(), b.habits()...)
-	conn, err := nats.Connect(address, opts...)
+	conn, err := dial(ctx, address, opts)
 	if err != nil {
 		if refusal := refused(err); refusal != nil {
 			return refusal
@@ -133,10 +139,32 @@ func (b *Broker) join(ctx context.Context, address string) error {
 	return nil
 }
 
+// dial connects once. A broker that refuses a certificate says so and hangs up,
+// and what it says may be lost by that: then it is asked again.
+func dial(ctx context.Context, address string, opts []nats.Option) (conn *nats.Conn, err error) {
+	for range hangUpsMax {
+		if conn, err = nats.Connect(address, opts...); !hungUp(err) {
+			break
+		}
+		if late := clock.Sleep(ctx, retryMin); late != nil {
+			return nil, errors.Join(err, late)
+		}
+	}
+	return conn, err
+}
+
+// hungUp says that whoever answered ended the connection without a word.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
 // habits are how the connection behaves: it comes back for ever, and meanwhile
 // takes nothing that it could not deliver.
 func (b *Broker) habits() []nats.Option {
-	joined := func(*nats.Conn) { b.joined.Set(b.joined.Position() + 1) }
+	joined := func(*nats.Conn) {
+		b.link.Store(newLink())
+		b.joined.Set(b.joined.Position() + 1)
+	}
 	return []nats.Option{
 		nats.Name("souk " + b.options.Shop + " " + b.options.Name),
 		nats.Timeout(connectMax), nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(2),
@@ -144,10 +172,30 @@ func (b *Broker) habits() []nats.Option {
 		nats.CustomReconnectDelay(func(tries int) time.Duration { return pause(tries) }),
 		nats.NoCallbacksAfterClientClose(),
 		nats.ConnectHandler(joined), nats.ReconnectHandler(joined),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.troubled("the broker went away", err) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			b.link.Load().over()
+			b.troubled("the broker went away", err)
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.troubled("trouble with the broker", err) }),
 	}
 }
+
+// link is one connection to the broker, from its making to its loss. Answers
+// that were on their way by then never come.
+type link struct {
+	alive context.Context
+	lose  context.CancelCauseFunc
+}
+
+var errLost = errors.New("the connection to the broker was lost")
+
+func newLink() *link {
+	l := &link{}
+	l.alive, l.lose = context.WithCancelCause(context.Background())
+	return l
+}
+
+func (l *link) over() { l.lose(errLost) }
 
 func (b *Broker) troubled(what string, err error) {
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -19,6 +20,9 @@ const (
 	tailBytesMax = 4 << 20 // and the bytes of their bodies
 	liveMax      = 8192    // live messages that wait to be taken; more are dropped, and read from the stream
 	limitMax     = 1024    // events that one After asks for
+
+	headMax    = 2 * time.Second        // for a source to say where it ends
+	headTryMax = 700 * time.Millisecond // for one process of it
 )
 
 // feed is a source of another process, as the consumers of this one see it. Its
@@ -157,15 +161,26 @@ func (f *feed) Head() int64 { return f.head.Position() }
 // Wait waits to hear of a record.
 func (f *feed) Wait(ctx context.Context, after int64) error { return f.head.Wait(ctx, after+1) }
 
-// HeadNow asks the source.
-func (f *feed) HeadNow(ctx context.Context) (int64, error) {
-	_, head, err := f.broker.asked(ctx, f.source, 0, 0)
-	if err != nil {
-		return 0, err
+// HeadNow asks the source. The process that is asked may be frozen, or on its
+// way back, so others are asked before the error.
+func (f *feed) HeadNow(ctx context.Context) (head int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, headMax)
+	defer cancel()
+	for {
+		asking, cancel := context.WithTimeout(ctx, headTryMax)
+		_, head, err = f.broker.asked(asking, f.source, 0, 0)
+		cancel()
+		if err == nil {
+			f.alive()
+			f.grow(head)
+			return head, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, err
+		case <-f.broker.options.Clock.After(retryMin):
+		}
 	}
-	f.alive()
-	f.grow(head)
-	return head, nil
 }
 
 // After answers from the tail where it can, else from the stream, else from

@@ -71,24 +71,40 @@ func setMeta(h nats.Header, m *eventlog.Meta, position int64) {
 	set(h, ceCorrelation, m.Correlation)
 	set(h, ceCausation, m.Causation)
 	switch {
-	case isTrace(m.Trace):
-		h[ceTraceParent] = []string{fmt.Sprintf("00-%s-%016x-01", m.Trace, position)}
+	case isParent(m.Trace):
+		h[ceTraceParent] = []string{m.Trace}
+	case isHex(m.Trace, 32):
+		h[ceTraceParent] = []string{unrecorded(m.Trace, position)}
 	default:
 		set(h, ceTrace, m.Trace)
 	}
 }
 
-// isTrace says that a text is a trace id of W3C.
-func isTrace(text string) bool {
-	return len(text) == 32 && strings.Trim(text, "0123456789abcdef") == "" && strings.Trim(text, "0") != ""
+// unrecorded is a traceparent for an event whose trace is known by its id alone,
+// because nobody records it.
+func unrecorded(trace string, position int64) string {
+	return fmt.Sprintf("00-%s-%016x-00", trace, position)
 }
 
-// traceOf is the trace id in a traceparent.
-func traceOf(parent string) string {
-	if parts := strings.Split(parent, "-"); len(parts) == 4 {
+// isParent says that a text is a traceparent of W3C.
+func isParent(text string) bool {
+	parts := strings.Split(text, "-")
+	return len(parts) == 4 && parts[0] == "00" && isHex(parts[1], 32) && isHex(parts[2], 16) && len(parts[3]) == 2 && strings.Trim(parts[3], hexDigits) == ""
+}
+
+const hexDigits = "0123456789abcdef"
+
+// isHex says that a text is so many hexadecimal digits, not all of them 0.
+func isHex(text string, length int) bool {
+	return len(text) == length && strings.Trim(text, hexDigits) == "" && strings.Trim(text, "0") != ""
+}
+
+// traceOf is what the event's Meta said of its trace.
+func traceOf(parent string, position int64) string {
+	if parts := strings.Split(parent, "-"); len(parts) == 4 && parent == unrecorded(parts[1], position) {
 		return parts[1]
 	}
-	return ""
+	return parent
 }
 
 // set writes an attribute that has a value.
@@ -135,7 +151,7 @@ func decode(m *nats.Msg, source string) (bus.Event, error) {
 		Correlation: r.text(ceCorrelation), Causation: r.text(ceCausation), Trace: r.text(ceTrace), Time: ev.Time,
 	}
 	if parent := r.text(ceTraceParent); parent != "" {
-		ev.Meta.Trace = traceOf(parent)
+		ev.Meta.Trace = traceOf(parent, ev.Position)
 	}
 	if ev.Position < 1 || ev.Prev >= ev.Position || ev.Prev < 0 {
 		r.fail(errors.New("its place in the log is none"))

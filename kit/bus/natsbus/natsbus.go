@@ -91,7 +91,8 @@ type Broker struct {
 	options Options
 	address string // without passwords
 	conn    *nats.Conn
-	joined  watermark.Mark // how often the connection was made
+	joined  watermark.Mark       // how often the connection was made
+	link    atomic.Pointer[link] // the present connection, over or not
 	fault   atomic.Pointer[error]
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -120,6 +121,7 @@ func Connect(ctx context.Context, url string, o Options) (*Broker, error) {
 		relays: make(map[string]*relay), feeds: make(map[string]*feed),
 	}
 	b.ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
+	b.link.Store(newLink())
 	if err := b.join(ctx, url); err != nil {
 		b.stop()
 		return nil, fmt.Errorf("join the broker at %s: %w", address, err)

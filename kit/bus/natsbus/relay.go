@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed-21071466/souk/kit/bus"
@@ -36,6 +34,7 @@ type relay struct {
 	log      *slog.Logger
 	js       jetstream.JetStream // with acknowledgements of its own
 	identity string              // of the log, once it has a record
+	doubt    int64               // a position that the stream refused, to be looked at; 0: none
 
 	active atomic.Bool // it is this process's turn to relay
 
@@ -67,6 +66,9 @@ func (r *relay) prepare() (err error) {
 
 // failed keeps why the relay does not get its records through.
 func (r *relay) failed(ctx context.Context, err error) {
+	if !r.broker.conn.IsConnected() {
+		err = fmt.Errorf("the broker at %s is away; the relay goes on when it is back: %w", r.broker.address, err)
+	}
 	r.fault.Store(&err)
 	r.log.WarnContext(ctx, "the relay of a source is held up", "source", r.source, "copied", r.copied.Position(), "err", err)
 }
@@ -101,7 +103,7 @@ func (r *relay) run(ctx context.Context) {
 
 // rest is the pause before the next try; it ends early when the broker comes back.
 func (r *relay) rest(ctx context.Context, failed int) {
-	long := pause(failed)
+	at, long := r.broker.joined.Position(), pause(failed)
 	if !r.broker.conn.IsConnected() {
 		long = lookEvery // its coming back ends the pause
 	}
@@ -109,7 +111,7 @@ func (r *relay) rest(ctx context.Context, failed int) {
 	defer cancel()
 	timer := r.broker.options.Clock.NewTimer(long)
 	defer timer.Stop()
-	at, joined := r.broker.joined.Position(), make(chan struct{})
+	joined := make(chan struct{})
 	r.broker.work.Go(func() {
 		defer close(joined)
 		_ = r.broker.joined.Wait(ctx, at+1) // however it ends, the rest is over
@@ -132,166 +134,4 @@ func (r *relay) copy(ctx context.Context) error {
 	r.copied.Set(last)
 	r.fault.Store(nil)
 	return newTransit(ctx, r, last).run(joined)
-}
-
-// transit is one run of publications, each expecting the one before it.
-type transit struct {
-	*relay
-	ctx      context.Context // ends with the first failure
-	fail     context.CancelCauseFunc
-	sent     int64            // the last position published
-	inFlight chan publication // in order; its size bounds what is not acknowledged
-	done     chan struct{}    // closed when all in flight are answered
-}
-
-type publication struct {
-	position int64
-	ack      jetstream.PubAckFuture
-}
-
-func newTransit(ctx context.Context, r *relay, last int64) *transit {
-	t := &transit{relay: r, sent: last, done: make(chan struct{})}
-	t.inFlight = make(chan publication, r.broker.options.Window)
-	t.ctx, t.fail = context.WithCancelCause(ctx)
-	return t
-}
-
-// run publishes until something fails, and returns that once nothing is in flight.
-func (t *transit) run(joined int64) error {
-	t.broker.work.Go(t.collect)
-	t.fail(t.pump(joined)) // an earlier failure stays the cause
-	close(t.inFlight)
-	<-t.done
-	return context.Cause(t.ctx)
-}
-
-// collect takes the acknowledgements in order. Each comes, or its failure, within ackMax.
-func (t *transit) collect() {
-	defer close(t.done)
-	for p := range t.inFlight {
-		select {
-		case ack := <-p.ack.Ok():
-			if int64(ack.Sequence) != p.position {
-				t.fail(fmt.Errorf("%w: record %d became message %d", errElsewhere, p.position, ack.Sequence))
-				continue
-			}
-			if t.ctx.Err() == nil {
-				t.copied.Set(p.position)
-			}
-			t.published.Add(1)
-		case err := <-p.ack.Err():
-			t.fail(t.why(p.position, err))
-		}
-	}
-}
-
-// why says what a failed publication means.
-func (t *transit) why(position int64, err error) error {
-	var refused *jetstream.APIError
-	if errors.As(err, &refused) {
-		switch refused.ErrorCode {
-		case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
-			return fmt.Errorf("%w: %w", errElsewhere, err)
-		}
-	}
-	return fmt.Errorf("publish %s/%d: %w", t.source, position, err)
-}
-
-// pump publishes what the log has, and waits for more.
-func (t *transit) pump(joined int64) error {
-	var announced time.Time
-	for looked := t.now(); ; {
-		if now := t.now(); now.Sub(announced) >= announceEvery {
-			t.announce()
-			announced = now
-		}
-		events, err := t.feed.After(t.ctx, t.sent, readMax)
-		if err != nil {
-			return err
-		}
-		if err := t.publish(events); err != nil {
-			return err
-		}
-		if len(events) > 0 {
-			continue
-		}
-		if rejoined := t.broker.joined.Position(); rejoined != joined || t.now().Sub(looked) >= lookEvery {
-			if err := t.look(); err != nil {
-				return err
-			}
-			joined, looked = rejoined, t.now()
-		}
-		if err := t.wait(); err != nil {
-			return err
-		}
-	}
-}
-
-func (t *transit) now() time.Time { return t.broker.options.Clock.Now() }
-
-// publish sends events without waiting for their acknowledgements, as far as
-// the window allows.
-func (t *transit) publish(events []bus.Event) error {
-	for i := range events {
-		ev := &events[i]
-		if ev.Position != t.sent+1 {
-			return fmt.Errorf("the log of %s gave record %d after %d", t.source, ev.Position, t.sent)
-		}
-		ack, err := t.js.PublishMsgAsync(encode(ev, t.subjects.of(ev.Type)),
-			jetstream.WithExpectLastSequence(uint64(t.sent)), jetstream.WithExpectStream(t.stream))
-		if err != nil {
-			return fmt.Errorf("publish %s: %w", ev.ID, err)
-		}
-		select {
-		case t.inFlight <- publication{ev.Position, ack}:
-		case <-t.ctx.Done():
-			return t.ctx.Err()
-		}
-		t.sent = ev.Position
-	}
-	return nil
-}
-
-// wait ends when the log grows, and after announceEvery if it does not.
-func (t *transit) wait() error {
-	ctx, cancel := context.WithCancel(t.ctx)
-	defer cancel()
-	timer := t.broker.options.Clock.NewTimer(announceEvery)
-	defer timer.Stop()
-	grown := make(chan error, 1)
-	t.broker.work.Go(func() { grown <- t.feed.Wait(ctx, t.sent) })
-	select {
-	case err := <-grown:
-		return err
-	case <-timer.C():
-	case <-t.ctx.Done():
-	}
-	return t.ctx.Err()
-}
-
-// announce tells the feeds of other processes where the log ends. By it they
-// also know that this relay has looked at the stream, and may read from that.
-func (t *transit) announce() {
-	m := &nats.Msg{Subject: t.subjects.head, Header: nats.Header{
-		headHeader: []string{strconv.FormatInt(max(t.feed.Head(), t.sent), 10)},
-	}}
-	if err := t.broker.conn.PublishMsg(m); err != nil {
-		t.fail(fmt.Errorf("tell where %s ends: %w", t.source, err))
-	}
-}
-
-// look fails if the stream does not end where this relay left it, as after a
-// loss of the broker's newest data.
-func (t *transit) look() error {
-	if t.copied.Position() != t.sent {
-		return nil // acknowledgements are on their way and tell it themselves
-	}
-	state, err := t.state(t.ctx)
-	if err != nil {
-		return err
-	}
-	if last := int64(state.State.LastSeq); last != t.sent {
-		return fmt.Errorf("%w: it ends at %d and not at %d", errElsewhere, last, t.sent)
-	}
-	return nil
 }

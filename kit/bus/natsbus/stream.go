@@ -36,13 +36,14 @@ func (r *relay) open(ctx context.Context) (last int64, err error) {
 			r.stream, whose, r.identity)
 	}
 	last = int64(info.State.LastSeq)
-	why, err := r.disagrees(ctx, last, info.State.Msgs > 0)
-	if err != nil {
-		return 0, err
+	for _, position := range []int64{last, min(r.doubt, last)} {
+		if why, err := r.disagrees(ctx, position, info.State.Msgs > 0); err != nil {
+			return 0, err
+		} else if why != "" {
+			return r.replace(ctx, why)
+		}
 	}
-	if why != "" {
-		return r.replace(ctx, why)
-	}
+	r.doubt = 0
 	return last, r.adjust(ctx, info.Config)
 }
 
@@ -134,22 +135,23 @@ func (r *relay) adjust(ctx context.Context, is jetstream.StreamConfig) error {
 	return nil
 }
 
-// disagrees says in what the stream's end is not the log's record there, "" if
-// it agrees. So it is after the log was restored from an older backup.
-func (r *relay) disagrees(ctx context.Context, last int64, kept bool) (why string, err error) {
-	if last == 0 {
+// disagrees says in what the stream's message at a position is not the log's
+// record, "" if it agrees or is not kept. So it is after the log was restored
+// from an older backup, or when somebody else publishes to the stream.
+func (r *relay) disagrees(ctx context.Context, position int64, kept bool) (why string, err error) {
+	if position == 0 {
 		return "", nil
 	}
-	record, err := r.record(ctx, last)
+	record, err := r.record(ctx, position)
 	switch {
 	case err != nil:
 		return "", err
 	case record == nil:
-		return fmt.Sprintf("it has record %d, which the log has not", last), nil
+		return fmt.Sprintf("it has record %d, which the log has not", position), nil
 	case !kept:
 		return "", nil
 	}
-	message, err := r.message(ctx, last)
+	message, err := r.message(ctx, position)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return "", nil // it is too old for the stream by now, or somebody took it out
 	}
@@ -158,7 +160,7 @@ func (r *relay) disagrees(ctx context.Context, last int64, kept bool) (why strin
 	}
 	copied, err := decode(message, r.source)
 	if err != nil || copied.Position != record.Position || copied.Prev != record.Prev || !copied.Time.Equal(record.Time) {
-		return fmt.Sprintf("its message %d is not the log's record", last), nil
+		return fmt.Sprintf("its message %d is not the log's record", position), nil
 	}
 	return "", nil
 }

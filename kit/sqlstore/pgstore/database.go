@@ -42,6 +42,7 @@ type database struct {
 	log    *slog.Logger
 	config *pgconn.Config
 	secret []string // what no error may tell
+	others company
 
 	connections prometheus.Gauge
 	refused     prometheus.Counter
@@ -62,6 +63,7 @@ func newDatabase(address string, o sqlstore.Options) (*database, error) {
 			Name: "souk_sqlstore_connects_failed_total", Help: "Connections to the database server that failed.",
 		}),
 	}
+	d.others.unknown()
 	if err := d.configure(address); err != nil {
 		return nil, err
 	}
@@ -126,7 +128,8 @@ type role struct {
 var (
 	writes   = role{"writer", writeTimeout, writeTimeout, lockTimeout}
 	reads    = role{"reader", readTimeout, readTimeout, lockTimeout}
-	migrates = role{"migrator", 0, 0, 0} // as long as its context
+	migrates = role{"migrator", 0, 0, 0}                     // as long as its context
+	copies   = role{"copier", 0, 6 * time.Hour, lockTimeout} // reads a snapshot for as long as it takes, and waits for its turn
 	listens  = role{"listener", 0, 0, lockTimeout}
 )
 
@@ -246,4 +249,9 @@ func (c *patientConn) wait(set func(time.Time) error) error {
 // openReader connects when the first statement comes.
 func (d *database) openReader(context.Context) (sqlstore.Conn, error) {
 	return newSession(d, reads, context.Background()), nil
+}
+
+// openLong connects for a snapshot.
+func (d *database) openLong(context.Context) (sqlstore.Conn, error) {
+	return newSession(d, copies, context.Background()), nil
 }

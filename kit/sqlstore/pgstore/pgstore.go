@@ -40,6 +40,7 @@ func Open(ctx context.Context, url string, o sqlstore.Options) (*sqlstore.Store,
 	store, err := sqlstore.NewStore(o, sqlstore.Backend{
 		Writer:  w,
 		Reader:  d.openReader,
+		Long:    d.openLong,
 		Metrics: []prometheus.Collector{d.connections, d.refused},
 		Listen:  l.listen,
 		Close:   l.close,

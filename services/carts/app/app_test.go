@@ -144,7 +144,7 @@ func open(t *testing.T) *stall {
 		t.Fatal(err)
 	}
 	s := &stall{T: t, rooms: newRooms(), clock: clock.NewFake(noon), db: db}
-	s.store = storesql.New(db, storesql.Options{Shop: "shop", Clock: s.clock, Alone: true})
+	s.store = storesql.New(db, storesql.Options{Shop: "shop", Clock: s.clock})
 	t.Cleanup(func() { _ = s.store.Close() })
 	s.App = app.New(app.Deps{
 		Store: s.store, Clock: s.clock, IDs: id.NewFixed(), TTL: time.Hour,

@@ -14,8 +14,7 @@ const (
 
 // recent is the carts that were changed last, as they were committed: most reads of a
 // cart follow a change of it by the same shopper. Only this process writes the store,
-// so what is kept here is what is stored; changes themselves always read the store. A
-// nil one remembers nothing.
+// so what is kept here is what is stored; changes themselves always read the store.
 type recent struct {
 	mu   sync.Mutex
 	by   map[string]cart.Cart
@@ -46,12 +45,18 @@ func (r *recent) keep(c cart.Cart) {
 
 // find gives a cart that its reader may change.
 func (r *recent) find(cartID string) (cart.Cart, bool) {
-	if r == nil {
-		return cart.Cart{}, false
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c, ok := r.by[cartID]
 	c.Lines = slices.Clone(c.Lines)
 	return c, ok
+}
+
+// forget begins anew, for a store that others write now.
+func (r *recent) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by != nil {
+		r.by, r.ring, r.next = nil, [recentMax]string{}, 0
+	}
 }

@@ -39,25 +39,20 @@ const (
 type Options struct {
 	Shop  string
 	Clock clock.Clock
-	Alone bool // no other process writes these rows: then carts that were just changed are read from memory
 }
 
 // Store is carts in SQL.
 type Store struct {
 	db     *sqlstore.Store
 	o      Options
-	recent *recent // nil unless alone
+	recent recent // while no other process writes these rows
 }
 
 var _ app.Store = (*Store)(nil)
 
 // New keeps carts in a store that was opened with Schema and bus.Schema.
 func New(db *sqlstore.Store, o Options) *Store {
-	s := &Store{db: db, o: o}
-	if o.Alone {
-		s.recent = new(recent)
-	}
-	return s
+	return &Store{db: db, o: o}
 }
 
 // Create keeps a new cart.
@@ -67,7 +62,9 @@ func (s *Store) Create(ctx context.Context, c cart.Cart) error {
 
 // Load is the cart as it was last committed.
 func (s *Store) Load(ctx context.Context, cartID string) (c cart.Cart, err error) {
-	if c, ok := s.recent.find(cartID); ok && c.ExpiresAt.After(s.o.Clock.Now()) {
+	if s.db.Shared() {
+		s.recent.forget()
+	} else if c, ok := s.recent.find(cartID); ok && c.ExpiresAt.After(s.o.Clock.Now()) {
 		return c, nil
 	}
 	err = s.db.View(ctx, func(tx sqlstore.Tx) error {
@@ -173,7 +170,7 @@ func (s *Store) save(tx sqlstore.Tx, c *cart.Cart) error {
 	_, err = tx.Exec(`INSERT INTO carts (id, shop, expires_at, doc) VALUES (?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, doc = excluded.doc`,
 		c.ID, s.o.Shop, c.ExpiresAt.UnixMicro(), doc)
-	if s.recent != nil {
+	if !s.db.Shared() {
 		saved := *c
 		tx.AfterCommit(func() { s.recent.keep(saved) })
 	}

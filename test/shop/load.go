@@ -1,4 +1,4 @@
-package split
+package shop
 
 import (
 	"fmt"
@@ -9,16 +9,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/seed-21071466/souk/test/shop"
 )
 
 // patience is how long a shopper of the load repeats a request that was not answered, as a client with a deadline would.
 const patience = 20 * time.Second
 
-// load is shoppers who buy without pause while something is done to the shop.
-type load struct {
-	shop *shop.Shop
+// Load is shoppers who buy without pause while something is done to the shop.
+type Load struct {
+	shop *Shop
 	skus []string
 	stop chan struct{}
 	work sync.WaitGroup
@@ -29,10 +27,10 @@ type load struct {
 	saved        atomic.Int64
 }
 
-// shoppers begins a load; its goods never run out.
-func shoppers(t *testing.T, s *shop.Shop, n int) *load {
+// Shoppers begins a load; its goods never run out.
+func Shoppers(t testing.TB, s *Shop, n int) *Load {
 	t.Helper()
-	l := &load{shop: s, skus: []string{"LOAD-A", "LOAD-B"}, stop: make(chan struct{})}
+	l := &Load{shop: s, skus: []string{"LOAD-A", "LOAD-B"}, stop: make(chan struct{})}
 	s.Goods(t, 1_000_000, l.skus...)
 	for i := range n {
 		l.work.Go(func() { l.buy(i) })
@@ -41,7 +39,7 @@ func shoppers(t *testing.T, s *shop.Shop, n int) *load {
 }
 
 // buy buys until the load stops.
-func (l *load) buy(shopper int) {
+func (l *Load) buy(shopper int) {
 	for n := 0; ; n++ {
 		select {
 		case <-l.stop:
@@ -57,14 +55,14 @@ func (l *load) buy(shopper int) {
 }
 
 // once is one cart and its order.
-func (l *load) once(name string) error {
-	opened, err := l.insist(shop.Request{Method: "POST", Path: "/api/carts", Body: map[string]any{}}, 201)
+func (l *Load) once(name string) error {
+	opened, err := l.insist(Request{Method: "POST", Path: "/api/carts", Body: map[string]any{}}, 201)
 	if err != nil {
 		return err
 	}
 	id, token := opened.Text("id"), opened.Text("token")
 	cart := "/api/carts/" + id
-	for _, r := range []shop.Request{
+	for _, r := range []Request{
 		{Method: "PUT", Path: cart + "/lines/" + l.skus[0], Body: map[string]any{"quantity": 1}},
 		{Method: "PUT", Path: cart + "/lines/" + l.skus[1], Body: map[string]any{"quantity": 2}},
 		{Method: "PUT", Path: cart + "/address", Body: map[string]any{
@@ -78,7 +76,7 @@ func (l *load) once(name string) error {
 			return err
 		}
 	}
-	order, err := l.insist(shop.Request{
+	order, err := l.insist(Request{
 		Method: "POST", Path: "/api/checkout", Token: token, Key: "k-" + id,
 		Body: map[string]any{"cart_id": id, "payment": map[string]string{"token": "tok_ok"}},
 	}, 201)
@@ -93,7 +91,7 @@ func (l *load) once(name string) error {
 
 // insist repeats a request that found nobody, or an order that is not decided yet, until its time is over. Opening a cart
 // twice leaves a cart that nobody fills; all else is safe to hear twice.
-func (l *load) insist(r shop.Request, want int) (shop.Answer, error) {
+func (l *Load) insist(r Request, want int) (Answer, error) {
 	for deadline, tries := time.Now().Add(patience), 0; ; tries++ {
 		got, err := l.shop.Try(r)
 		if err == nil && got.Status == want {
@@ -110,15 +108,18 @@ func (l *load) insist(r shop.Request, want int) (shop.Answer, error) {
 	}
 }
 
-// orders is how many were acknowledged by now.
-func (l *load) orders() int {
+// Orders is how many were acknowledged by now.
+func (l *Load) Orders() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.acknowledged)
 }
 
-// end stops the load and gives the list of what was acknowledged as a file.
-func (l *load) end(t *testing.T) (acknowledged string) {
+// Repeated is how many requests were saved by repeating them.
+func (l *Load) Repeated() int { return int(l.saved.Load()) }
+
+// End stops the load and gives what was acknowledged as a file, for Shop.Verify.
+func (l *Load) End(t testing.TB) (acknowledged string) {
 	t.Helper()
 	close(l.stop)
 	l.work.Wait()
