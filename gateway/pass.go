@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"sync"
 	"time"
 
 	"github.com/seed-21071466/souk/kit/problem"
@@ -24,6 +25,7 @@ func Pass(room string, transport http.RoundTripper, log *slog.Logger) http.Handl
 	return &httputil.ReverseProxy{
 		Transport:     &bounded{transport},
 		FlushInterval: -1, // an export is sent as it comes
+		BufferPool:    &passBuffers,
 		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = "http", room, room
@@ -36,6 +38,25 @@ func Pass(room string, transport http.RoundTripper, log *slog.Logger) http.Handl
 		},
 	}
 }
+
+// passBuffer is how much of an answer is passed on at once, in bytes.
+const passBuffer = 32 << 10
+
+// passBuffers are used again: one for each request would be most of what the front door allocates.
+var passBuffers buffers
+
+type buffers struct{ kept sync.Pool }
+
+// Get is a buffer to pass an answer on with.
+func (b *buffers) Get() []byte {
+	if kept, ok := b.kept.Get().(*[]byte); ok {
+		return *kept
+	}
+	return make([]byte, passBuffer)
+}
+
+// Put takes one back.
+func (b *buffers) Put(buffer []byte) { b.kept.Put(&buffer) }
 
 // unanswered explains why a room did not answer.
 func unanswered(room string, err error) *problem.Error {

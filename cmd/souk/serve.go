@@ -44,7 +44,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	tune()
+	tune(settings.KeepsFiles(targets))
 	t, err := newTelemetry(c.Log, settings.Telemetry, targets)
 	if err != nil {
 		return err
@@ -72,7 +72,9 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 }
 
 func (c *serveCmd) serve(ctx context.Context, s *shop.Shop, l net.Listener, log *slog.Logger, url string) error {
-	stopPeers, err := servePeers(ctx, s, log)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	stopPeers, err := servePeers(ctx, s, log, stop)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -91,9 +93,9 @@ func (c *serveCmd) serve(ctx context.Context, s *shop.Shop, l net.Listener, log 
 	return err
 }
 
-// servePeers serves the rooms of other processes where the settings say so. stop waits for their last calls: those of a
-// front door in this process have ended by then.
-func servePeers(ctx context.Context, s *shop.Shop, log *slog.Logger) (stop func() error, err error) {
+// servePeers serves the rooms of other processes where the settings say so; when that ends by itself, so does all the
+// rest. stop waits for their last calls: those of a front door in this process have ended by then.
+func servePeers(ctx context.Context, s *shop.Shop, log *slog.Logger, failed func()) (stop func() error, err error) {
 	address := s.Listen()
 	if address == "" {
 		return func() error { return nil }, nil
@@ -106,7 +108,10 @@ func servePeers(ctx context.Context, s *shop.Shop, log *slog.Logger) (stop func(
 	serving, end := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, end) // they hear at once that this process ends
 	ended := make(chan error, 1)
-	go func() { ended <- s.ServePeers(serving, l) }()
+	go func() {
+		ended <- s.ServePeers(serving, l)
+		failed()
+	}()
 	return func() error { end(); return <-ended }, nil
 }
 

@@ -114,23 +114,36 @@ func (f *follower) untilGlance() time.Duration {
 
 // glance sets the mark, and the figures, to what the one that delivers has come to.
 func (f *follower) glance(ctx context.Context) error {
-	kept, err := f.replicas.Look(ctx)
-	if err != nil {
-		return err
+	in, leading, err := f.lookup(ctx)
+	if err != nil || leading {
+		return err // who leads knows better
 	}
-	in, oldest, err := f.passOver(ctx, inboxOf(kept))
+	in, oldest, err := f.passOver(ctx, in)
 	if err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !f.leading {
+		f.mark.Set(max(in.low, f.mark.Position()))
+		f.waiting.Store(oldest)
+	}
+	return nil
+}
+
+// lookup reads what is kept, at a moment when no letter is being ended here, unless this process leads.
+func (f *follower) lookup(ctx context.Context) (in inbox, leading bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.leading {
-		return nil // it knows better
+		return in, true, nil
+	}
+	kept, err := f.replicas.Look(ctx)
+	if err != nil {
+		return in, false, err
 	}
 	f.remember(kept)
-	f.mark.Set(max(in.low, f.mark.Position()))
-	f.waiting.Store(oldest)
-	return nil
+	return inboxOf(kept), false, nil
 }
 
 // passOver settles what is of no interest above a mark, which the one that delivers does not store for it alone. It

@@ -80,6 +80,7 @@ func Schema() sqlstore.Schema {
 type Log struct {
 	store *sqlstore.Store
 	head  head
+	tail  tail
 	ends  ends // used within updates only, which run one after the other
 }
 
@@ -119,7 +120,8 @@ const (
 )
 
 // Append adds events to the end of a stream and returns its new version. Unless expected is Any, the stream must be at
-// that version (0: it does not exist yet); if it is not, the error is a *ConflictError.
+// that version (0: it does not exist yet); if it is not, the error is a *ConflictError. Their data is the log's from then
+// on: nobody changes it.
 func (l *Log) Append(tx sqlstore.Tx, stream string, expected int64, events ...Event) (version int64, err error) {
 	last, at, err := l.ends.read(tx, stream)
 	if err != nil {
@@ -131,27 +133,28 @@ func (l *Log) Append(tx sqlstore.Tx, stream string, expected int64, events ...Ev
 	if len(events) == 0 {
 		return at.version, nil
 	}
+	made := make([]Recorded, len(events))
 	for i := range events {
 		next := end{position: last + 1, version: at.version + 1}
-		if err := insert(tx, stream, next, at.position, &events[i]); err != nil {
+		made[i] = recorded(stream, next, at.position, &events[i])
+		if err := insert(tx, &made[i]); err != nil {
 			l.ends.forget()
 			return 0, fmt.Errorf("append %s to %s: %w", events[i].Type, stream, err)
 		}
 		last, at = next.position, next
 	}
 	l.ends.keep(stream, at)
-	tx.AfterCommit(func() { l.head.advance(last) })
+	tx.AfterCommit(func() {
+		l.tail.keep(made)
+		l.head.advance(last)
+	})
 	sqlstore.Announce(tx, last)
 	return at.version, nil
 }
 
-func insert(tx sqlstore.Tx, stream string, at end, prev int64, e *Event) error {
-	data := e.Data
-	if data == nil {
-		data = []byte{} // an event without data is not one whose data is unknown
-	}
-	m := &e.Meta
-	_, err := tx.Exec(insertEvent, at.position, stream, at.version, prev, e.Type, e.Schema, data, m.Time,
+func insert(tx sqlstore.Tx, r *Recorded) error {
+	m := &r.Meta
+	_, err := tx.Exec(insertEvent, r.Position, r.Stream, r.Version, r.Prev, r.Type, r.Schema, r.Data, m.Time,
 		m.Shop, m.Actor, m.OnBehalfOf, m.Reason, m.Correlation, m.Causation, m.Trace)
 	return err
 }
@@ -165,8 +168,12 @@ func (l *Log) Stream(tx sqlstore.Tx, stream string, after int64, limit int) ([]R
 	return read, nil
 }
 
-// After reads the tail of the whole log, in order: events whose position is above it, at most limit (1 to LimitMax).
+// After reads the tail of the whole log, in order: events whose position is above it, at most limit (1 to LimitMax). It
+// may be fewer than there are. Readers share them and change nothing in them.
 func (l *Log) After(ctx context.Context, position int64, limit int) (events []Recorded, err error) {
+	if events := l.tail.after(position, limit); len(events) > 0 && limit <= LimitMax {
+		return events, nil
+	}
 	err = l.store.View(ctx, func(tx sqlstore.Tx) error {
 		events, err = read(tx, limit, selectAfter, position, limit)
 		return err

@@ -210,7 +210,7 @@ func TestAnEventThatFailsHoldsTheRowsThereAndLosesNothing(t *testing.T) {
 # TYPE souk_projection_lag_events gauge
 souk_projection_lag_events{projection="words"} 2
 `
-	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "souk_projection_lag_events"); err != nil {
 		t.Error(err)
 	}
 	broken.Store(false)

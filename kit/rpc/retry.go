@@ -65,7 +65,8 @@ func (p *peer) again(ctx context.Context, f *failure, repeatable bool, n int) bo
 		return false
 	}
 	if f.unheard {
-		return p.await(ctx) && rest(ctx, f.pause(n))
+		there, waited := p.await(ctx)
+		return there && (waited || rest(ctx, f.pause(n)))
 	}
 	return p.budget.spend(time.Now()) && rest(ctx, f.pause(n))
 }
@@ -126,27 +127,27 @@ func (p *presence) look() (arrived <-chan struct{}, since time.Time) {
 }
 
 // await waits for a replica that is ready, as long as the room has not been gone for too long; a room that has is not waited for
-// at all, so that its absence costs its callers time only once.
-func (p *peer) await(ctx context.Context) bool {
+// at all, so that its absence costs its callers time only once. waited tells whether there was none before.
+func (p *peer) await(ctx context.Context) (there, waited bool) {
 	arrived, since := p.here.look()
 	select {
 	case <-arrived:
-		return true
+		return true, false
 	default:
 	}
 	defer p.here.waiting.Add(-1)
 	if p.here.waiting.Add(1) > waitersMax {
-		return false
+		return false, false
 	}
 	patience := time.NewTimer(time.Until(since.Add(p.server.network.Patience)))
 	defer patience.Stop()
 	select {
 	case <-arrived:
-		return true
+		return true, true
 	case <-patience.C:
 	case <-ctx.Done():
 	}
-	return false
+	return false, true
 }
 
 // budget bounds the retries to a room: a share of the calls, and a few a second. When everything fails, retries cannot multiply

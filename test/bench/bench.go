@@ -31,6 +31,11 @@ func (b *bench) measure(ctx context.Context) error {
 			return err
 		}
 	}
+	if b.wants(apart) {
+		if err := b.placements(ctx); err != nil {
+			return err
+		}
+	}
 	if err := b.measureDisk(ctx, "after"); err != nil {
 		return err
 	}

@@ -32,6 +32,13 @@ func (h *histogram) record(d time.Duration) {
 	h.mu.Unlock()
 }
 
+// merge takes over what another one has, which nobody writes any more.
+func (h *histogram) merge(other *histogram) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.h.Merge(other.h)
+}
+
 func (h *histogram) count() int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -30,6 +30,8 @@ type settings struct {
 	Orders   int           `json:"orders"` // that the last folder is filled up to
 	Starts   int           `json:"starts"`
 	Single   int           `json:"single"` // checkouts of the client that is alone
+	Rounds   int           `json:"rounds"` // of the placements, which take turns
+	Places   string        `json:"places"`
 	Only     string        `json:"only,omitempty"`
 	quick    bool
 	json     string // file for the report
@@ -37,11 +39,14 @@ type settings struct {
 	dir      string // where the folders are made
 }
 
+// apart is the section that is measured only when it is asked for: it needs PostgreSQL, Redis and minutes of its own.
+const apart = "placements"
+
 // sections can be asked for one by one with --only.
-var sections = []string{"disk", "first", "checkout", "open", "single", "read", "filled"}
+var sections = []string{"disk", "first", "checkout", "open", "single", "read", "filled", apart}
 
 func (s *settings) wants(section string) bool {
-	return s.Only == "" || slices.Contains(strings.Split(s.Only, ","), section)
+	return s.Only == "" && section != apart || slices.Contains(strings.Split(s.Only, ","), section)
 }
 
 func parse(args []string) (*settings, error) {
@@ -55,6 +60,8 @@ func parse(args []string) (*settings, error) {
 	f.IntVar(&s.Orders, "orders", 0, "orders that the folder is filled up to before its starts are measured")
 	f.IntVar(&s.Starts, "starts", 5, "starts a folder; the median counts")
 	f.IntVar(&s.Single, "single", 200, "checkouts of a single client")
+	f.IntVar(&s.Rounds, "rounds", 3, "turns of each placement, --duration divided among them")
+	f.StringVar(&s.Places, "places", strings.Join(places, ","), "placements to measure, separated by commas")
 	f.StringVar(&s.Only, "only", "", "sections to measure, separated by commas: "+strings.Join(sections, ", "))
 	f.BoolVar(&s.quick, "quick", false, "five-second windows and one start: a look, no measurement")
 	f.StringVar(&s.json, "json", "", "write the report to this file, as JSON")
@@ -71,15 +78,20 @@ const quickWindow = 5 * time.Second
 
 func (s *settings) check() (*settings, error) {
 	if s.quick {
-		s.Duration, s.Read, s.Open, s.Starts, s.Single = quickWindow, quickWindow, quickWindow, 1, 50
+		s.Duration, s.Read, s.Open, s.Starts, s.Single, s.Rounds = quickWindow, quickWindow, quickWindow, 1, 50, 1
 	}
 	for _, asked := range strings.Split(s.Only, ",") {
 		if asked != "" && !slices.Contains(sections, asked) {
 			return nil, fmt.Errorf("--only %s is no section: choose from %s", asked, strings.Join(sections, ", "))
 		}
 	}
-	if s.Clients < 1 || s.Starts < 1 || s.Single < 1 || s.SKUs < 2 || s.SKUs > batchMax {
-		return nil, fmt.Errorf("--clients, --starts and --single must be at least 1, --skus between 2 and %d", batchMax)
+	for _, asked := range strings.Split(s.Places, ",") {
+		if !slices.Contains(places, asked) {
+			return nil, fmt.Errorf("--places %s is no placement: choose from %s", asked, strings.Join(places, ", "))
+		}
+	}
+	if s.Clients < 1 || s.Starts < 1 || s.Single < 1 || s.Rounds < 1 || s.SKUs < 2 || s.SKUs > batchMax {
+		return nil, fmt.Errorf("--clients, --starts, --rounds and --single must be at least 1, --skus between 2 and %d", batchMax)
 	}
 	if s.Duration < time.Second || s.Read < time.Second || s.Open < time.Second {
 		return nil, fmt.Errorf("--duration, --read and --open must be at least a second")

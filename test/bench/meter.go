@@ -40,8 +40,10 @@ func parseStat(stat []byte) (time.Duration, error) {
 }
 
 // memory is a line of /proc/<pid>/status in bytes: VmRSS now, VmHWM at most so far.
-func (s *server) memory(line string) (float64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+func (s *server) memory(line string) (float64, error) { return statusLine(s.cmd.Process.Pid, line) }
+
+func statusLine(pid int, line string) (float64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("read the server's memory: %w", err)
 	}

@@ -69,13 +69,14 @@ type latency struct {
 
 // report is all that a run found.
 type report struct {
-	Started   time.Time        `json:"started"`
-	Machine   machine          `json:"machine"`
-	Settings  *settings        `json:"settings"`
-	Figures   []figure         `json:"figures"`
-	Latencies []latency        `json:"latencies"`
-	Errors    map[string]int64 `json:"errors"` // "PUT line: 503 unavailable" → how often
-	Verify    string           `json:"verify,omitempty"`
+	Started    time.Time        `json:"started"`
+	Machine    machine          `json:"machine"`
+	Settings   *settings        `json:"settings"`
+	Figures    []figure         `json:"figures"`
+	Latencies  []latency        `json:"latencies"`
+	Placements []placed         `json:"placements,omitempty"`
+	Errors     map[string]int64 `json:"errors"` // "PUT line: 503 unavailable" → how often
+	Verify     string           `json:"verify,omitempty"`
 }
 
 func newReport(s *settings, now time.Time) *report {
@@ -110,6 +111,7 @@ func (r *report) Print(out io.Writer) {
 	fmt.Fprintf(out, "\n%s\n", r.Machine)
 	r.printFigures(out)
 	r.printLatencies(out)
+	r.printPlacements(out)
 	fmt.Fprintf(out, "\nerrors: %d\n", sum(r.Errors))
 	for _, kind := range sortedKeys(r.Errors) {
 		fmt.Fprintf(out, "  %7d  %s\n", r.Errors[kind], kind)

@@ -49,6 +49,7 @@ var pure = []string{
 // backends are clients that only their driver may import.
 var backends = map[string]string{
 	"modernc.org/sqlite": "kit/sqlstore", "github.com/jackc/pgx": "kit/sqlstore/pgstore", "github.com/redis/rueidis": "services/carts/storeredis",
+	"github.com/nats-io/nats.go": "kit/bus/natsbus", "github.com/nats-io/nats-server": "kit/engine",
 }
 
 // seeing is what every room may use to be observed.

@@ -5,12 +5,14 @@ package shop
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -167,8 +169,22 @@ func (s *Shop) Log() string {
 // Souk runs another command of the binary and gives what it printed and its exit code.
 func Souk(t testing.TB, args ...string) (out string, code int) {
 	t.Helper()
+	return souk(t, t.Context(), args)
+}
+
+// SoukFor is Souk for a command that may go on and is asked to end after so long.
+func SoukFor(t testing.TB, most time.Duration, args ...string) (out string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), most)
+	defer cancel()
+	return souk(t, ctx, args)
+}
+
+func souk(t testing.TB, ctx context.Context, args []string) (out string, code int) {
+	t.Helper()
 	var said bytes.Buffer
-	cmd := exec.Command(Binary(t), args...)
+	cmd := exec.CommandContext(ctx, Binary(t), args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stdout, cmd.Stderr = &said, &said
 	err := cmd.Run()
 	if cmd.ProcessState == nil {

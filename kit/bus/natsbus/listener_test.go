@@ -102,8 +102,18 @@ func (l *listener) follows() {
 	until(l.t, "the consumer follows", func() error { return l.bus.Ready() })
 }
 
-// settles waits until the consumer has settled all up to a position.
+// settles waits until the consumer has settled all up to a position, for as
+// long as it goes on.
 func (l *listener) settles(position int64) {
+	l.t.Helper()
+	for at := int64(0); at < position; {
+		at, _ = l.bus.Position(heardBy)
+		l.comes(min(position, at+500))
+	}
+}
+
+// comes waits until the consumer has come to a position.
+func (l *listener) comes(position int64) {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -172,18 +182,8 @@ func copies(t testing.TB, url, shop string, source bus.Feed) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	until(t, "the stream has all records", func() error {
-		stream, err := js.Stream(ctx, natsbus.Stream(shop, source.Source()))
-		if err != nil {
-			return err
-		}
-		if last := stream.CachedInfo().State.LastSeq; int64(last) != source.Head() {
-			return fmt.Errorf("it ends at %d, the log at %d", last, source.Head())
-		}
-		return nil
-	})
+	ctx := context.Background()
+	ends(t, js, natsbus.Stream(shop, source.Source()), source)
 	stream, err := js.Stream(ctx, natsbus.Stream(shop, source.Source()))
 	if err != nil {
 		t.Fatal(err)
@@ -205,7 +205,30 @@ func copies(t testing.TB, url, shop string, source bus.Feed) {
 	}
 }
 
+// ends waits until a stream ends where its source does, for as long as it grows.
+func ends(t testing.TB, js jetstream.JetStream, name string, source bus.Feed) {
+	t.Helper()
+	last := int64(-1)
+	for last != source.Head() {
+		until(t, "the stream grows to the end of the log", func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			stream, err := js.Stream(ctx, name)
+			if err != nil {
+				return err
+			}
+			if at := int64(stream.CachedInfo().State.LastSeq); at == last {
+				return fmt.Errorf("it ends at %d, the log at %d", at, source.Head())
+			}
+			last = int64(stream.CachedInfo().State.LastSeq)
+			return nil
+		})
+	}
+}
+
 func same(ctx context.Context, messages jetstream.MessagesContext, source bus.Feed, position int64) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	m, err := messages.Next(jetstream.NextContext(ctx))
 	if err != nil {
 		return err

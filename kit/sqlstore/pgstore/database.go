@@ -42,6 +42,7 @@ type database struct {
 	log    *slog.Logger
 	config *pgconn.Config
 	secret []string // what no error may tell
+	others company
 
 	connections prometheus.Gauge
 	refused     prometheus.Counter
@@ -62,6 +63,7 @@ func newDatabase(address string, o sqlstore.Options) (*database, error) {
 			Name: "souk_sqlstore_connects_failed_total", Help: "Connections to the database server that failed.",
 		}),
 	}
+	d.others.unknown()
 	if err := d.configure(address); err != nil {
 		return nil, err
 	}

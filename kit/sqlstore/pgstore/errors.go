@@ -21,11 +21,11 @@ const (
 	readOnly         = "25006"
 	plansChanged     = "0A000" // among others: a prepared statement's tables have changed
 	noSuchStatement  = "26000"
+	idleTooLong      = "25P03"
 	noSuchDatabase   = "3D000"
 	notAllowed       = "42501"
 	lockNotAvailable = "55P03"
 	canceled         = "57014"
-	objectExists     = "42P06"
 )
 
 // errLost is of a connection that was lost before the transaction's commit was sent: nothing was kept.
@@ -63,6 +63,15 @@ func (s *session) fateOf(e *pgconn.PgError) sqlstore.Fate {
 		return sqlstore.Lost
 	}
 	return sqlstore.Aborted
+}
+
+// codeOf is the server's code, "" for what the server did not say.
+func codeOf(err error) string {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) {
+		return ""
+	}
+	return refused.Code
 }
 
 // failed is err, with what it means for the connection. One whose statements no longer fit the tables, which another

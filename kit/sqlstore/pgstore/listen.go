@@ -9,9 +9,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// lookEvery is how long a listener waits for news before it has everybody look for themselves: news can be lost, for they
-// are sent after the commit.
+// lookEvery is how often a listener has everybody look for themselves: news can be lost, for they are sent after the
+// commit.
 const lookEvery = time.Second
+
+// notify tells the listeners of a channel something, in a transaction of its own that need not be durable: who crashes
+// now and who comes later look for themselves.
+const notify = "SELECT pg_notify($1, $2), set_config('synchronous_commit', 'off', true)"
 
 // channel is where the processes of a room tell each other news.
 func (d *database) channel() string { return "souk_" + d.schema }
@@ -25,7 +29,8 @@ type listener struct {
 	done    sync.WaitGroup
 	mu      sync.Mutex // guards hearers
 	hearers []func(news int64)
-	heard   []int64 // come in and not told yet; the listener's goroutine alone uses it
+	heard   []int64   // come in and not told yet; the listener's goroutine alone uses it
+	greeted time.Time // when it last said that it is there; used likewise
 }
 
 func newListener(d *database) *listener {
@@ -59,6 +64,8 @@ func (l *listener) run() {
 
 // hear listens on one connection until it is lost.
 func (l *listener) hear() error {
+	l.d.others.unknown()
+	defer l.d.others.unknown()
 	raw, err := l.d.dial(l.ctx, listens, l.take)
 	if err != nil {
 		return err
@@ -67,13 +74,18 @@ func (l *listener) hear() error {
 	if err := raw.Exec(l.ctx, "LISTEN "+quoted(l.d.channel())).Close(); err != nil {
 		return err
 	}
-	l.tell(0) // what was said before we listened
+	l.d.others.heard()
 	for {
+		// Whoever has just come, or has heard nothing for a while, looks for what was said meanwhile. The greeting is sent
+		// before the look, so that what is committed after the look is announced.
+		if time.Since(l.greeted) >= lookEvery {
+			if err := l.greet(raw); err != nil {
+				return err
+			}
+			l.tell(0)
+		}
 		if err := l.wait(raw); err != nil {
 			return err
-		}
-		if len(l.heard) == 0 {
-			l.tell(0)
 		}
 		for _, news := range l.heard {
 			l.tell(news)
@@ -84,6 +96,9 @@ func (l *listener) hear() error {
 
 // take keeps what has come in. What is no number, somebody else has said: then everybody looks.
 func (l *listener) take(_ *pgconn.PgConn, n *pgconn.Notification) {
+	if l.d.others.greeted(n.Payload, l.d.me) {
+		return
+	}
 	news, err := strconv.ParseInt(n.Payload, 10, 64)
 	if err != nil {
 		news = 0
@@ -91,17 +106,29 @@ func (l *listener) take(_ *pgconn.PgConn, n *pgconn.Notification) {
 	l.heard = append(l.heard, news)
 }
 
-// wait returns with news in heard, or after lookEvery without. The server is asked then whether it is still there.
+// greet says that somebody listens here, by which the server also shows that it is still there.
+func (l *listener) greet(raw *pgconn.PgConn) error {
+	ctx, cancel := context.WithTimeout(l.ctx, answerTimeout)
+	defer cancel()
+	err := raw.ExecParams(ctx, notify, [][]byte{[]byte(l.d.channel()), []byte(hello + l.d.me)}, nil, nil, nil).Read().Err
+	l.greeted = time.Now()
+	return err
+}
+
+// wait returns with news in heard, or when it is time to say again that somebody listens.
 func (l *listener) wait(raw *pgconn.PgConn) error {
-	ctx, cancel := context.WithTimeout(l.ctx, lookEvery)
-	defer cancel()
-	err := raw.WaitForNotification(ctx)
-	if err == nil || ctx.Err() == nil || l.ctx.Err() != nil {
-		return err
+	for {
+		ctx, cancel := context.WithDeadline(l.ctx, l.greeted.Add(lookEvery))
+		err := raw.WaitForNotification(ctx)
+		late := ctx.Err() != nil && l.ctx.Err() == nil
+		cancel()
+		if err != nil && !late {
+			return err
+		}
+		if late || len(l.heard) > 0 {
+			return nil
+		}
 	}
-	ctx, cancel = context.WithTimeout(l.ctx, answerTimeout)
-	defer cancel()
-	return raw.Ping(ctx)
 }
 
 func (l *listener) hangUp(raw *pgconn.PgConn) {

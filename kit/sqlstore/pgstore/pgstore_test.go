@@ -1,7 +1,12 @@
 package pgstore_test
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,7 +17,43 @@ import (
 	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(enginetest.Main{M: m}) }
+// writeTo in the environment makes this test binary a writer that never ends of itself.
+const writeTo = "PGSTORE_TEST_WRITE_TO"
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv(writeTo); url != "" {
+		writeForever(url)
+	}
+	goleak.VerifyTestMain(enginetest.Main{M: m})
+}
+
+// writeForever prints a line for each row that was acknowledged.
+func writeForever(url string) {
+	ctx := context.Background()
+	store, err := pgstore.Open(ctx, url, sqlstore.Options{Name: "test", Schemas: []sqlstore.Schema{entries}})
+	if err != nil {
+		panic(err)
+	}
+	for id := int64(1); ; id++ {
+		if err := store.Update(ctx, insert(id)); err != nil {
+			panic(err)
+		}
+		fmt.Println(id)
+	}
+}
+
+// writeUntilDead is how many rows a writer had acknowledged when it died.
+func writeUntilDead(t *testing.T, url string, env ...string) int {
+	t.Helper()
+	child := exec.Command(os.Args[0])
+	child.Env = append(append(os.Environ(), writeTo+"="+url), env...)
+	child.Stderr = os.Stderr
+	out, err := child.Output()
+	if err == nil {
+		t.Error("the writer ended of itself")
+	}
+	return bytes.Count(out, []byte("\n"))
+}
 
 func mustOpen(t testing.TB, url string, schemas ...sqlstore.Schema) *sqlstore.Store {
 	t.Helper()

@@ -23,18 +23,22 @@ type session struct {
 	reading *rows // the result that is coming in
 }
 
-// Our own statements, by the names under which each connection has them.
-var ours = map[string]string{
+// Our own statements, by the names under which each connection has them: those of views, and those of updates.
+var oursToView = map[string]string{
+	"view":     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	"rollback": "ROLLBACK",
+}
+
+var oursToWrite = map[string]string{
 	"begin":      "BEGIN ISOLATION LEVEL SERIALIZABLE",
 	"lock":       "LOCK TABLE souk_writer IN EXCLUSIVE MODE",
 	"holder":     "UPDATE souk_writer SET holder = $1 WHERE holder <> $1",
-	"view":       "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 	"commit":     "COMMIT",
 	"rollback":   "ROLLBACK",
 	"savepoint":  "SAVEPOINT member",
 	"release":    "RELEASE SAVEPOINT member",
 	"rollbackto": "ROLLBACK TO SAVEPOINT member",
-	"notify":     "SELECT pg_notify($1, $2)",
+	"notify":     notify,
 }
 
 func newSession(d *database, as role, base context.Context) *session {
@@ -77,6 +81,10 @@ func (s *session) connect(ctx context.Context) error {
 // prime prepares our own statements in one round trip. Whoever only reads leaves out the one that names souk_writer: to
 // prepare it waits for the lock that a writer holds.
 func (s *session) prime(ctx context.Context) error {
+	ours := oursToWrite
+	if s.as == reads {
+		ours = oursToView
+	}
 	p := s.raw.StartPipeline(ctx)
 	for name, text := range ours {
 		if name != "holder" || s.as != reads && s.as != copies {
@@ -213,7 +221,7 @@ func (s *session) Commit(news int64) error {
 	}
 	p := s.raw.StartPipeline(s.base)
 	call{name: "commit"}.send(p)
-	if news != 0 {
+	if news != 0 && s.d.others.any() {
 		p.SendPipelineSync() // after the commit, not within it: NOTIFY holds a lock of the whole database until its own
 		call{"notify", []string{s.d.channel(), strconv.FormatInt(news, 10)}}.send(p)
 	}
@@ -224,6 +232,8 @@ func (s *session) Commit(news int64) error {
 	}
 	told := p.Close()
 	switch {
+	case codeOf(err) == idleTooLong:
+		return s.failed(err) // the server had ended the transaction before the commit came
 	case err != nil && s.dead():
 		return finalError{fmt.Errorf("it is not known whether the commit was kept: %w", err)}
 	case err != nil:

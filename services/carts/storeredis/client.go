@@ -9,8 +9,12 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/crashpoint"
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
@@ -76,12 +80,37 @@ func dial(ctx context.Context, option rueidis.ClientOption) (rueidis.Client, err
 	}
 }
 
-// do runs one command within its bound. It may not be called in a transaction: no
-// transaction waits for the network.
-func (c *client) do(ctx context.Context, op string, run func(context.Context) rueidis.RedisResult) (rueidis.RedisMessage, error) {
+// command sends what it sends, and gives the answer.
+type command func(context.Context) rueidis.RedisResult
+
+// write is do for what changes carts: a crash before or after it is a crash worth trying.
+func (c *client) write(ctx context.Context, op string, run command) (rueidis.RedisMessage, error) {
+	crashpoint.Hit("carts redis " + op + " before")
+	answer, err := c.do(ctx, op, run)
+	crashpoint.Hit("carts redis " + op + " after")
+	return answer, err
+}
+
+// do runs one command within its bound, as a span of its trace. It may not be called in a
+// transaction: no transaction waits for the network.
+func (c *client) do(ctx context.Context, op string, run command) (answer rueidis.RedisMessage, err error) {
 	if sqlstore.InTx(ctx) {
 		panic("storeredis: a command inside a transaction: ask before or after it")
 	}
+	if !trace.SpanFromContext(ctx).IsRecording() {
+		return c.send(ctx, op, run)
+	}
+	tracer := trace.SpanFromContext(ctx).TracerProvider().Tracer("souk")
+	ctx, span := tracer.Start(ctx, "carts redis", trace.WithAttributes(attribute.String("db.operation", op)))
+	defer span.End()
+	if answer, err = c.send(ctx, op, run); err != nil {
+		span.SetStatus(codes.Error, "unanswered")
+	}
+	return answer, err
+}
+
+// send waits for its turn, sends and measures.
+func (c *client) send(ctx context.Context, op string, run command) (rueidis.RedisMessage, error) {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, commandMax)
 	defer cancel()

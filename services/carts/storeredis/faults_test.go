@@ -67,7 +67,7 @@ func TestWhatWasAcknowledgedOutlivesAKill(t *testing.T) {
 	s := open(t, server.URL(), "shop", clock.System{})
 	defer func() { _ = s.Close() }()
 	create(t, s, "crt_1")
-	for round := range int32(8) {
+	for round := range int32(3) {
 		must(t, put(ctx, s, "crt_1", round+1))
 		must(t, server.Kill())
 		if err := put(ctx, s, "crt_1", 999); !problem.Is(err, "storage_unavailable") {

@@ -222,7 +222,7 @@ func (k *keeper) commit(ctx context.Context, c commit) (said string, err error) 
 		return "", fmt.Errorf("encode a step of carts: %w", err)
 	}
 	keys := append([]string{k.mark, k.ahead, k.letters, k.order, k.bykey, k.parked, k.acts}, c.keys...)
-	answer, err := k.do(ctx, "commit", func(ctx context.Context) rueidis.RedisResult {
+	answer, err := k.write(ctx, "commit", func(ctx context.Context) rueidis.RedisResult {
 		return scripts.commit.Exec(ctx, k.redis, keys, []string{string(step), strconv.Itoa(actsMax)})
 	})
 	if err != nil {

@@ -179,7 +179,7 @@ func (s *Store) put(ctx context.Context, before stored, c cart.Cart) (won bool, 
 	}
 	life := max(1, c.ExpiresAt.Sub(s.o.Clock.Now()).Milliseconds())
 	args := []string{before.stamp, stampOf(&c), string(doc), strconv.FormatInt(life, 10)}
-	answer, err := s.do(ctx, "put", func(ctx context.Context) rueidis.RedisResult {
+	answer, err := s.write(ctx, "put", func(ctx context.Context) rueidis.RedisResult {
 		return scripts.put.Exec(ctx, s.redis, []string{s.key(c.ID)}, args)
 	})
 	if err != nil {

@@ -208,13 +208,13 @@ const file_kit_rpctest_v1_probe_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\x12 \n" +
 	"\fon_behalf_of\x18\x06 \x01(\tR\n" +
 	"onBehalfOf\x12'\n" +
-	"\x0fdeadline_micros\x18\a \x01(\x03R\x0edeadlineMicros2\x9d\x04\n" +
-	"\x05Probe\x12[\n" +
-	"\x03Ask\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x1b\xaa\xbb\x18\x17\b\x01\"\x06caller\"\x05probe\"\x04desk\x12`\n" +
-	"\bAskOwner\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x1b\xaa\xbb\x18\x17\b\x02\"\x06caller\"\x05probe\"\x04desk\x12K\n" +
-	"\bAskStaff\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x06\xaa\xbb\x18\x02\b\x03\x12b\n" +
+	"\x0fdeadline_micros\x18\a \x01(\x03R\x0edeadlineMicros2\xb2\x04\n" +
+	"\x05Probe\x12b\n" +
+	"\x03Ask\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\"\xaa\xbb\x18\x1e\b\x01\"\x06caller\"\x05probe\"\x04desk\"\x05loans\x12g\n" +
+	"\bAskOwner\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\"\xaa\xbb\x18\x1e\b\x02\"\x06caller\"\x05probe\"\x04desk\"\x05loans\x12K\n" +
+	"\bAskStaff\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x06\xaa\xbb\x18\x02\b\x03\x12i\n" +
 	"\n" +
-	"AskService\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x1b\xaa\xbb\x18\x17\b\x04\"\x06caller\"\x05probe\"\x04desk\x12V\n" +
+	"AskService\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\"\xaa\xbb\x18\x1e\b\x04\"\x06caller\"\x05probe\"\x04desk\"\x05loans\x12V\n" +
 	"\bAskAgain\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\x11\xaa\xbb\x18\n" +
 	"\b\x04\"\x06caller\x90\x02\x02\x12L\n" +
 	"\aAskOnce\x12\x1a.kit.rpctest.v1.AskRequest\x1a\x1b.kit.rpctest.v1.AskResponse\"\b\xaa\xbb\x18\x04\b\x03\x10\x01B<Z:github.com/seed-21071466/souk/gen/kit/rpctest/v1;rpctestv1b\x06proto3"
