@@ -78,18 +78,16 @@ func (s *session) connect(ctx context.Context) error {
 	return nil
 }
 
-// prime prepares our own statements in one round trip. Whoever only reads leaves out the one that names souk_writer: to
-// prepare it waits for the lock that a writer holds.
+// prime prepares our own statements in one round trip. Whoever only reads leaves out those of writers: to
+// prepare the one that names souk_writer waits for the lock that a writer holds.
 func (s *session) prime(ctx context.Context) error {
 	ours := oursToWrite
-	if s.as == reads {
+	if s.as == reads || s.as == copies {
 		ours = oursToView
 	}
 	p := s.raw.StartPipeline(ctx)
 	for name, text := range ours {
-		if name != "holder" || s.as != reads && s.as != copies {
-			p.SendPrepare(name, text, nil)
-		}
+		p.SendPrepare(name, text, nil)
 	}
 	return errors.Join(p.Sync(), p.Close())
 }
