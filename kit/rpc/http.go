@@ -64,7 +64,7 @@ func (t passing) RoundTrip(req *http.Request) (*http.Response, error) {
 			return answer, nil
 		}
 		if p.again(req.Context(), failed, repeats(req), n) {
-			if next := body.again(req); next != nil {
+			if next := body.again(req, failed.unheard); next != nil {
 				body = next
 				continue
 			}
@@ -167,9 +167,10 @@ func (b *tryBody) Close() error {
 	return nil
 }
 
-// again is the body of the next try; nil when there is none.
-func (b *tryBody) again(req *http.Request) *tryBody {
-	if !b.begun.Load() {
+// again is the body of the next try; nil when there is none. What a connection was given may still be read by it, even if it was
+// not begun.
+func (b *tryBody) again(req *http.Request, unheard bool) *tryBody {
+	if b.ReadCloser == nil || b.ReadCloser == http.NoBody || unheard && !b.begun.Load() {
 		return &tryBody{ReadCloser: b.ReadCloser}
 	}
 	if req.GetBody == nil {

@@ -40,8 +40,9 @@ const (
 	notReadyRetry = time.Second
 	// drainPoll is how often Remove looks whether the last call has ended.
 	drainPoll = time.Millisecond
-	// clockSlack is by how much a caller elsewhere may see its deadline come sooner than the server does.
-	clockSlack = 10 * time.Millisecond
+	// clockSlack is by how much a caller elsewhere may see its deadline come sooner than the server does: as long as the call was
+	// on its way.
+	clockSlack = 250 * time.Millisecond
 )
 
 // Options of a Server; the zero value works.

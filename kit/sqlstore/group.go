@@ -104,7 +104,7 @@ func (g *group) protect() error {
 }
 
 func (g *group) keep() error {
-	if news := g.members[g.next-1].tx.news; news != 0 {
+	if news := g.members[g.next-1].tx.news; news > 0 || g.news == 0 {
 		g.news = news
 	}
 	if !g.dirty {

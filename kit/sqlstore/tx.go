@@ -89,6 +89,17 @@ func Announce(of Tx, news int64) {
 	}
 }
 
+// anything is heard where nothing in particular is announced.
+const anything = -1
+
+// Hint has other processes hear, by Elsewhere, that rows have changed of which nothing is announced. What is announced
+// in the same commit is a hint as well.
+func Hint(of Tx) {
+	if t, ok := of.(*tx); ok && t.news == 0 {
+		t.news = anything
+	}
+}
+
 // Undone counts how often a store has undone what one of its updates wrote, or has found that another process wrote.
 // While it stays the same, whatever an update of this store has written or read, in this group or one before, still
 // stands for the next update: what was learnt from it need not be read again. ok is false where that cannot be said: in

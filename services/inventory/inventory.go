@@ -34,8 +34,8 @@
 //     that made it.
 //
 // Under partition it chooses consistency: a hold that cannot be made durable is
-// refused. Availability is answered from this process's memory, exact as of the
-// last commit; it is advice, and only a hold is a promise.
+// refused. Availability is exact as of the last commit, from this process's
+// memory where it is the only one; it is advice, and only a hold is a promise.
 package inventory
 
 import (

@@ -32,6 +32,8 @@ const stockRows = 64
 // ApplyStock keeps figures that are newer than what is known, in whatever
 // order they come.
 func (v *View) ApplyStock(tx sqlstore.Tx, figures []Stock) error {
+	sqlstore.Hint(tx)
+	v.stocks.heed(tx)
 	for some := range slices.Chunk(newest(figures), stockRows) {
 		if err := v.applyStock(tx, some); err != nil {
 			return err
@@ -102,6 +104,7 @@ func number(yes bool) int {
 // ApplyPrices keeps prices that are newer than what is known, in whatever
 // order they come.
 func (v *View) ApplyPrices(tx sqlstore.Tx, channel string, prices []Price) error {
+	sqlstore.Hint(tx)
 	for _, p := range prices {
 		newer, err := keepPrice(tx, channel, p)
 		if err == nil && newer {
@@ -149,6 +152,7 @@ func (v *View) ApplyChannel(tx sqlstore.Tx, channel, currency string) error {
 	_, err := tx.Exec(`INSERT INTO channels (id, currency) VALUES (?, ?)
 		ON CONFLICT (id) DO UPDATE SET currency = excluded.currency`, channel, currency)
 	tx.AfterCommit(v.versions.all)
+	sqlstore.Hint(tx)
 	return err
 }
 

@@ -11,10 +11,12 @@ import (
 const stocksKept = 20_000
 
 // stocks keeps the figures that were stored last, so that the next ones are
-// compared without a query. This process is the store's only writer.
+// compared without a query, as long as no other process stores any.
 type stocks struct {
 	mu   sync.Mutex
 	kept map[string]Stock
+
+	undone uint64 // sqlstore.Undone when kept began
 }
 
 // get is the figure that is stored of a SKU, an empty one when there is none.
@@ -29,6 +31,17 @@ func (k *stocks) get(tx sqlstore.Tx, sku string) (known Stock, err error) {
 	err = tx.QueryRow(`SELECT available, backorder, revision FROM stock WHERE sku = ?`, sku).
 		Scan(&known.Available, &known.Backorder, &known.Revision)
 	return known, ignoring(err)
+}
+
+// heed forgets all when the store may have undone what is kept, or another
+// process stored something newer.
+func (k *stocks) heed(tx sqlstore.Tx) {
+	undone, ok := sqlstore.Undone(tx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !ok || undone != k.undone {
+		k.kept, k.undone = nil, undone
+	}
 }
 
 // keep remembers figures that are durable, the newest of each SKU.

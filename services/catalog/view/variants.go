@@ -68,6 +68,7 @@ func (k *variants) keep(asOf uint64, rows []Variant) {
 
 // Variants reads the SKUs that exist, in the order asked.
 func (v *View) Variants(ctx context.Context, skus []string) (found []Variant, err error) {
+	v.heed()
 	asOf := v.variants.changes.Load() // before the query, so that what is kept is never newer than it says
 	if found, all := v.variants.get(skus); all {
 		return found, nil

@@ -37,8 +37,9 @@ type View struct {
 	variants variants
 	stocks   stocks
 	stale    atomic.Bool
-	staleAt  atomic.Int64 // unix nanoseconds at which stale was found out
-	next     atomic.Int64 // unix microseconds at which a price begins or ends to hold; never: MaxInt64
+	staleAt  atomic.Int64  // unix nanoseconds at which stale was found out
+	next     atomic.Int64  // unix microseconds at which a price begins or ends to hold; never: MaxInt64
+	heard    atomic.Uint64 // of the commits of other processes, as Store.Elsewhere counts them
 }
 
 // New makes a view and looks when prices change next. The store has the
@@ -80,10 +81,11 @@ func (v *View) staleAsOf(now time.Time) bool {
 	return v.stale.Load()
 }
 
-// turn tells the time and, when an hour has come at which prices change,
-// counts that as a change of everything.
+// turn tells the time and, when an hour has come at which prices change, or
+// another process has changed rows, counts that as a change of everything.
 func (v *View) turn() time.Time {
 	now := v.clock.Now()
+	v.heed()
 	next := v.next.Load()
 	if now.UnixMicro() < next || !v.next.CompareAndSwap(next, math.MaxInt64) {
 		return now
@@ -93,6 +95,17 @@ func (v *View) turn() time.Time {
 		v.soonest(now.Add(time.Second).UnixMicro()) // the rows cannot be read just now: look again
 	}
 	return now
+}
+
+// heed makes all that is remembered old when another process may have changed
+// it. A price that it stored may also begin to hold at an earlier hour.
+func (v *View) heed() {
+	count, _ := v.store.Elsewhere()
+	if v.heard.Load() == count || v.heard.Swap(count) == count {
+		return
+	}
+	v.variants.changes.Add(1)
+	v.soonest(v.clock.Now().UnixMicro())
 }
 
 // schedule looks up the next hour at which a price begins or ends to hold.

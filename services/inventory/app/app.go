@@ -85,12 +85,15 @@ type Inventory struct {
 	watch   watch
 }
 
-// Open reads the figures of all SKUs, so that availability is answered from memory.
+// Open reads the figures of all SKUs, so that availability is answered from memory where no other process changes them.
 func Open(ctx context.Context, p Parts) (*Inventory, error) {
 	inv := &Inventory{Parts: p, figures: newFigures(), memory: newMemory(), watch: newWatch()}
 	err := inv.update(ctx, func(r rows) error {
 		if err := r.insertMain(); err != nil {
 			return err
+		}
+		if inv.Store.Shared() {
+			return nil // availability is read from the rows
 		}
 		all, err := r.allFigures()
 		inv.figures.learn(all)
@@ -127,7 +130,9 @@ func (inv *Inventory) tell(r rows, shelf *stock.Shelf, stream string, cause Caus
 	if len(figures) == 0 {
 		return nil
 	}
-	r.AfterCommit(func() { inv.figures.learn(figures) })
+	if !inv.Store.Shared() {
+		r.AfterCommit(func() { inv.figures.learn(figures) })
+	}
 	return inv.say(r, stream, inv.Words.StockChanged(cause, order, figures), meta)
 }
 

@@ -23,7 +23,7 @@ func (a *App) Cancel(ctx context.Context, p auth.Principal, orderID, reason stri
 	if err != nil || o.Status != order.Canceling {
 		return o, err
 	}
-	if decided, ok := a.waitFor(ctx, ch); ok {
+	if decided, ok := a.waitFor(ctx, orderID, ch); ok {
 		o = decided
 	}
 	if o.Cancellation.Code == order.CancelTooLate {

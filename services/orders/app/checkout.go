@@ -175,7 +175,7 @@ func (a *App) placeAndWait(ctx context.Context, c Command, cart Cart) (Answer, e
 	}
 	a.hot.put(placed, c.Token, c.Meta)
 	a.driver.KickBegun(ctx, run)
-	if o, ok := a.waitFor(ctx, ch); ok {
+	if o, ok := a.waitFor(ctx, placed.ID, ch); ok {
 		return Answer{Order: o}, nil
 	}
 	o, err := order.Fold(placed)

@@ -275,14 +275,21 @@ func (p *passage) decision(o *order.Order) (all []order.Event, err error) {
 	return append(all, next.Expire(now)...), nil
 }
 
-// flush makes what is in hand durable, with the run's new place, in one transaction.
+// flush makes what is in hand durable, with the run's new place, in one transaction. Where the order has moved on
+// meanwhile, what the run would wait for may have come: it goes on at once.
 func (p *passage) flush(ctx context.Context, next time.Time) error {
 	return p.app.Store.Update(ctx, func(tx sqlstore.Tx) error {
-		o, err := p.app.decideSince(tx, known{p.base, p.placed}, p.meta, p.decision)
+		at := next
+		o, err := p.app.decideSince(tx, known{p.base, p.placed}, p.meta, func(o *order.Order) ([]order.Event, error) {
+			if o.Version != p.base.Version {
+				at = p.app.Clock.Now()
+			}
+			return p.decision(o)
+		})
 		if err != nil {
 			return err
 		}
-		run := p.course.place(p.run, &o, next, p.app.Clock.Now())
+		run := p.course.place(p.run, &o, at, p.app.Clock.Now())
 		if err := saga.Save(tx, run); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/idem"
+	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/kit/sqlstore/sqlstoretest"
@@ -39,6 +40,7 @@ type shop struct {
 	*testing.T
 	*world
 	dir     string
+	process string // its name, where several share the store; "": it has the store to itself
 	clock   *clock.Fake
 	ids     id.Source
 	store   *sqlstore.Store
@@ -86,7 +88,8 @@ func (s *shop) boot() {
 	s.Helper()
 	s.dead = new(atomic.Bool)
 	store, err := sqlstoretest.Open(context.Background(), filepath.Join(s.dir, "orders.db"), sqlstore.Options{
-		Name: "orders", Schemas: app.Schemas(), Log: slog.New(slog.DiscardHandler), Wrap: s.watch(s.dead),
+		Name: "orders", Schemas: append(app.Schemas(), lease.Schema()), Log: slog.New(slog.DiscardHandler), Wrap: s.watch(s.dead),
+		Shared: s.process != "",
 	})
 	s.must(err)
 	log, err := eventlog.New(store)
@@ -99,6 +102,7 @@ func (s *shop) boot() {
 	}, s, app.Options{})
 	driver, err := saga.NewDriver(store, s.app.Advance, app.Definitions(), saga.Options{
 		Owner: "orders", Clock: s.clock, Log: slog.New(slog.DiscardHandler),
+		Leases: lease.New(store, lease.Options{Owner: s.process, Clock: s.clock}),
 	})
 	s.must(err)
 	s.driver.Store(driver)

@@ -61,24 +61,38 @@ func (a *App) decided(ctx context.Context, orderID string) (ok bool, err error) 
 	if o, err := a.Load(ctx, orderID); err != nil || o.Decided() {
 		return err == nil, err
 	}
-	_, ok = a.waitFor(ctx, ch)
+	_, ok = a.waitFor(ctx, orderID, ch)
 	return ok, nil
 }
 
+// lookEvery is how often a request looks whether another process has decided the order that it waits for.
+const lookEvery = 100 * time.Millisecond
+
 // waitFor waits as long as a checkout may, and not so long that the caller's own
-// deadline cuts the answer off.
-func (a *App) waitFor(ctx context.Context, decided <-chan order.Order) (o order.Order, ok bool) {
+// deadline cuts the answer off. An order that another process may decide is looked at meanwhile.
+func (a *App) waitFor(ctx context.Context, orderID string, decided <-chan order.Order) (o order.Order, ok bool) {
 	wait := a.o.CheckoutWait
 	if end, bounded := ctx.Deadline(); bounded {
 		wait = min(wait, max(0, time.Until(end)-answerTime))
 	}
 	timer := a.Clock.NewTimer(wait)
 	defer timer.Stop()
-	select {
-	case o = <-decided:
-		return o, true
-	case <-timer.C():
-	case <-ctx.Done():
+	var look <-chan time.Time // never, if all is decided here
+	for {
+		if a.Store.Shared() {
+			look = a.Clock.After(lookEvery)
+		}
+		select {
+		case o = <-decided:
+			return o, true
+		case <-look:
+			if o, err := a.Load(ctx, orderID); err == nil && o.Decided() && o.Status != order.Canceling {
+				return o, true
+			}
+		case <-timer.C():
+			return o, false
+		case <-ctx.Done():
+			return o, false
+		}
 	}
-	return o, false
 }

@@ -67,6 +67,7 @@ type App struct {
 	Parts
 	settings atomic.Pointer[settings]
 	prices   cache
+	others   others
 }
 
 // settings are all channels and rates; a value is never changed, only replaced.
@@ -86,7 +87,7 @@ func Open(ctx context.Context, p Parts, d Defaults) (*App, error) {
 		if len(known.channels) == 0 {
 			return a.furnish(r, d)
 		}
-		r.AfterCommit(func() { a.settings.Store(known) })
+		r.AfterCommit(func() { a.others.keep(&a.settings, known) })
 		return nil
 	})
 	if err != nil {

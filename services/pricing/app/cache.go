@@ -11,7 +11,7 @@ const cacheMax = 50_000
 
 type priceKey struct{ channel, sku string }
 
-// cache keeps prices as of the last commit. Whoever reads the store for it may
+// cache keeps prices as of the last commit of this process, and the last of others that was heard of. Whoever reads the store for it may
 // be overtaken by a commit; the generation tells, and what was read then is
 // used once and not kept.
 type cache struct {
@@ -54,6 +54,14 @@ func (c *cache) keep(channel string, prices []*quote.Price, generation int64) {
 		}
 		delete(c.prices, key)
 	}
+}
+
+// clear drops all prices: any may have been changed elsewhere.
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	clear(c.prices)
 }
 
 // forget drops prices that a commit has changed.

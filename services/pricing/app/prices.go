@@ -41,7 +41,7 @@ func (a *App) SetPrices(ctx context.Context, channel string, asked []Asked, meta
 	if len(asked) < 1 || len(asked) > PricesMax {
 		return nil, problem.Field("prices", "out_of_range", "set 1 to 500 prices at a time")
 	}
-	c, err := a.channel(channel)
+	c, _, err := a.channel(ctx, channel)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ type Selection struct {
 // may have fewer than its size when some prices do not hold now; its last SKU
 // is where the next begins.
 func (a *App) Prices(ctx context.Context, s Selection) (page []quote.Price, next string, err error) {
-	c, err := a.channel(s.Channel)
+	c, _, err := a.channel(ctx, s.Channel)
 	switch {
 	case err != nil:
 		return nil, "", err
@@ -173,7 +173,8 @@ func holding(page []quote.Price, now time.Time) []quote.Price {
 // Quote prices lines and shipping. An empty currency is the channel's, an empty
 // country the channel's default.
 func (a *App) Quote(ctx context.Context, channel, currency string, request quote.Request) (q quote.Quote, err error) {
-	if request.Channel, err = a.channel(channel); err != nil {
+	var known *settings
+	if request.Channel, known, err = a.channel(ctx, channel); err != nil {
 		return q, err
 	}
 	if c := request.Channel; currency != "" && currency != c.Currency {
@@ -189,7 +190,7 @@ func (a *App) Quote(ctx context.Context, channel, currency string, request quote
 	if err != nil {
 		return q, fmt.Errorf("read the prices of channel %s: %w", request.Channel.ID, err)
 	}
-	return quote.Make(request, prices, a.settings.Load().taxes)
+	return quote.Make(request, prices, known.taxes)
 }
 
 // pricesOf is the price of each line that holds now, nil where there is none:

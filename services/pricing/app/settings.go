@@ -10,6 +10,7 @@ import (
 	"github.com/seed-21071466/souk/kit/eventlog"
 	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/problem"
+	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/money"
 	"github.com/seed-21071466/souk/services/pricing/quote"
 )
@@ -21,33 +22,44 @@ type Tax struct {
 }
 
 // channel is the one of that id, the default one for "".
-func (a *App) channel(id string) (quote.Channel, error) {
+func (a *App) channel(ctx context.Context, id string) (c quote.Channel, s *settings, err error) {
 	if id == "" {
 		id = ChannelDefault
 	}
-	c, known := a.settings.Load().channels[id]
-	if !known {
-		return c, problem.Newf(problem.NotFound, "unknown_channel", "there is no channel %q", id[:min(len(id), 64)])
+	if s, err = a.current(ctx); err != nil {
+		return c, nil, err
 	}
-	return c, nil
+	c, known := s.channels[id]
+	if !known {
+		return c, nil, problem.Newf(problem.NotFound, "unknown_channel", "there is no channel %q", id[:min(len(id), 64)])
+	}
+	return c, s, nil
 }
 
 // Channels are all channels by id.
-func (a *App) Channels() []quote.Channel {
-	return slices.SortedFunc(maps.Values(a.settings.Load().channels),
-		func(x, y quote.Channel) int { return cmp.Compare(x.ID, y.ID) })
+func (a *App) Channels(ctx context.Context) ([]quote.Channel, error) {
+	s, err := a.stored(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.SortedFunc(maps.Values(s.channels),
+		func(x, y quote.Channel) int { return cmp.Compare(x.ID, y.ID) }), nil
 }
 
 // Taxes are all rates by country and class.
-func (a *App) Taxes() []Tax {
+func (a *App) Taxes(ctx context.Context) ([]Tax, error) {
+	s, err := a.stored(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var all []Tax
-	for key, rate := range a.settings.Load().taxes {
+	for key, rate := range s.taxes {
 		all = append(all, Tax{key, rate})
 	}
 	slices.SortFunc(all, func(x, y Tax) int {
 		return cmp.Or(cmp.Compare(x.Country, y.Country), cmp.Compare(x.Class, y.Class))
 	})
-	return all
+	return all, nil
 }
 
 // PutChannel makes or replaces a channel. The currency of a channel that has
@@ -128,6 +140,7 @@ func (a *App) changed(r rows) error {
 	if err != nil {
 		return err
 	}
-	r.AfterCommit(func() { a.settings.Store(now) })
+	r.AfterCommit(func() { a.others.keep(&a.settings, now) })
+	sqlstore.Hint(r.Tx)
 	return nil
 }

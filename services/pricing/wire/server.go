@@ -157,9 +157,13 @@ func (s *Server) PutChannel(ctx context.Context, req *pricingv1.PutChannelReques
 }
 
 // ListChannels lists all channels.
-func (s *Server) ListChannels(context.Context, *pricingv1.ListChannelsRequest) (*pricingv1.ListChannelsResponse, error) {
+func (s *Server) ListChannels(ctx context.Context, _ *pricingv1.ListChannelsRequest) (*pricingv1.ListChannelsResponse, error) {
+	channels, err := s.App.Channels(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := &pricingv1.ListChannelsResponse{}
-	for _, c := range s.App.Channels() {
+	for _, c := range channels {
 		out.Channels = append(out.Channels, channelOut(c))
 	}
 	return out, nil
@@ -179,9 +183,13 @@ func (s *Server) PutTaxRate(ctx context.Context, req *pricingv1.PutTaxRateReques
 }
 
 // ListTaxRates lists all rates.
-func (s *Server) ListTaxRates(context.Context, *pricingv1.ListTaxRatesRequest) (*pricingv1.ListTaxRatesResponse, error) {
+func (s *Server) ListTaxRates(ctx context.Context, _ *pricingv1.ListTaxRatesRequest) (*pricingv1.ListTaxRatesResponse, error) {
+	rates, err := s.App.Taxes(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := &pricingv1.ListTaxRatesResponse{}
-	for _, tax := range s.App.Taxes() {
+	for _, tax := range rates {
 		out.Rates = append(out.Rates, taxOut(tax))
 	}
 	return out, nil

@@ -45,7 +45,7 @@ func (a *Shipping) begin(tx sqlstore.Tx) ([]rate.Rate, error) {
 }
 
 // Rates lists the ways to send a parcel, cheapest first.
-func (a *Shipping) Rates(country, currency string, grams int32) ([]rate.Option, error) {
+func (a *Shipping) Rates(ctx context.Context, country, currency string, grams int32) ([]rate.Option, error) {
 	switch {
 	case len(country) != 2 || country != strings.ToUpper(country):
 		return nil, problem.Field("country", "malformed", "an ISO 3166-1 alpha-2 code such as GB")
@@ -55,7 +55,23 @@ func (a *Shipping) Rates(country, currency string, grams int32) ([]rate.Option, 
 	if err := rate.CheckCurrency(currency); err != nil {
 		return nil, err
 	}
-	return rate.Options(*a.rates.Load(), country, currency, grams), nil
+	rates, err := a.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return rate.Options(rates, country, currency, grams), nil
+}
+
+// current is the rates as they are, from memory where no other process changes them.
+func (a *Shipping) current(ctx context.Context) (rates []rate.Rate, err error) {
+	if !a.Store.Shared() {
+		return *a.rates.Load(), nil
+	}
+	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
+		rates, err = a.read(tx)
+		return err
+	})
+	return rates, err
 }
 
 // PutRate makes or replaces a rate.
@@ -89,7 +105,7 @@ func (a *Shipping) CheckRates(ctx context.Context) (wrong map[string]string, che
 				wrong[rates[i].ID] = refusal.Error()
 			}
 		}
-		if held := *a.rates.Load(); err == nil && !slices.EqualFunc(rates, held, same) {
+		if held := *a.rates.Load(); err == nil && !a.Store.Shared() && !slices.EqualFunc(rates, held, same) {
 			wrong["*"] = fmt.Sprintf("%d rates are stored, %d are used: they are not the same", len(rates), len(held))
 		}
 		checked = len(rates)

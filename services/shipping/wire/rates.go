@@ -14,12 +14,12 @@ import (
 const currencyDefault = "GBP"
 
 // Rates lists the ways to send a parcel, cheapest first.
-func (s *Server) Rates(_ context.Context, req *shippingv1.RatesRequest) (*shippingv1.RatesResponse, error) {
+func (s *Server) Rates(ctx context.Context, req *shippingv1.RatesRequest) (*shippingv1.RatesResponse, error) {
 	currency := req.Currency
 	if currency == "" {
 		currency = currencyDefault
 	}
-	options, err := s.Shipping.Rates(req.Country, currency, req.WeightGrams)
+	options, err := s.Shipping.Rates(ctx, req.Country, currency, req.WeightGrams)
 	if err != nil {
 		return nil, err
 	}
