@@ -56,9 +56,9 @@ func (s *session) fateOf(e *pgconn.PgError) sqlstore.Fate {
 	switch class := e.Code[:2]; {
 	case class == classRollback:
 		return sqlstore.Again
-	case e.Code == canceled && s.as == reads:
+	case e.Code == canceled && s.readsOnly():
 		return sqlstore.Aborted // its caller has left, or has asked for too much
-	case e.Code == readOnly && s.as == reads:
+	case e.Code == readOnly && s.readsOnly():
 		return sqlstore.Aborted // a write in a view
 	case class == classResources, class == classOperator, class == classSystem, class == classInternal, e.Code == readOnly, e.Code == lockNotAvailable:
 		return sqlstore.Lost
