@@ -42,6 +42,7 @@ func (a *App) Advance(ctx context.Context, run saga.Run) (saga.Run, error) {
 	if err := p.load(ctx); err != nil {
 		return run, err
 	}
+	ctx = p.placed.Within(ctx) // when nobody waits for the run: it came from a poll, or from a process that lives no more
 	for p.run.State.Active() {
 		next := p.course.next(&p.order)
 		if next.over() {
