@@ -66,8 +66,9 @@ func (r resolving) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.B
 			cc.ReportError(err)
 			return
 		}
-		known = r.peer.replicas(known, found)
-		r.peer.known.Store(&known)
+		next := r.peer.replicas(known, found) // never changed again: requests read it meanwhile
+		known = next
+		r.peer.known.Store(&next)
 		_ = cc.UpdateState(resolver.State{Addresses: listed(known, found)}) // it only says that there are none, which is so
 	})
 	return watching{w}, nil

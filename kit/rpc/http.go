@@ -56,6 +56,9 @@ type passing struct{ peer *peer }
 func (t passing) RoundTrip(req *http.Request) (*http.Response, error) {
 	p, tried := t.peer, map[*replica]bool{}
 	body := &tryBody{ReadCloser: req.Body}
+	if req.GetBody != nil && req.Body != nil {
+		_ = req.Body.Close() // every try has its own
+	}
 	p.budget.called()
 	for n := 0; ; n++ {
 		answer, failed := p.pass(p.chooseAfter(tried), req, body)
@@ -64,7 +67,7 @@ func (t passing) RoundTrip(req *http.Request) (*http.Response, error) {
 			return answer, nil
 		}
 		if p.again(req.Context(), failed, repeats(req), n) {
-			if next := body.again(req); next != nil {
+			if next := body.again(req, failed.unheard); next != nil {
 				body = next
 				continue
 			}
@@ -124,8 +127,8 @@ func (p *peer) pass(r *replica, req *http.Request, body *tryBody) (*http.Respons
 	if out.Host == "" {
 		out.Host = req.URL.Host
 	}
-	if req.Body != nil && req.Body != http.NoBody {
-		out.Body = body
+	if err := body.into(out); err != nil {
+		return nil, &failure{problem: problem.New(problem.Internal, codeInternal, "The request's body could not be read again.").Because(err)}
 	}
 	r.pending.Add(1)
 	answer, err := p.http.RoundTrip(out)
@@ -152,6 +155,19 @@ type tryBody struct {
 	begun, closed, last atomic.Bool
 }
 
+// into gives a request its body for this try. One that can be had again is had as it is: net/http sends a body that lies in
+// memory, as it can tell by its type, together with the header.
+func (b *tryBody) into(out *http.Request) (err error) {
+	switch {
+	case out.Body == nil || out.Body == http.NoBody:
+	case out.GetBody != nil:
+		out.Body, err = out.GetBody()
+	default:
+		out.Body = b
+	}
+	return err
+}
+
 // Read notes that the body was begun.
 func (b *tryBody) Read(buf []byte) (int, error) {
 	b.begun.Store(true)
@@ -167,9 +183,10 @@ func (b *tryBody) Close() error {
 	return nil
 }
 
-// again is the body of the next try; nil when there is none.
-func (b *tryBody) again(req *http.Request) *tryBody {
-	if !b.begun.Load() {
+// again is the body of the next try; nil when there is none. What a connection was given may still be read by it, even if it was
+// not begun.
+func (b *tryBody) again(req *http.Request, unheard bool) *tryBody {
+	if b.ReadCloser == nil || b.ReadCloser == http.NoBody || unheard && !b.begun.Load() {
 		return &tryBody{ReadCloser: b.ReadCloser}
 	}
 	if req.GetBody == nil {

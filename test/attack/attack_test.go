@@ -12,6 +12,9 @@ import (
 	"github.com/seed-21071466/souk/test/shop"
 )
 
+// placement is that of all attacks, but in TestInSplit.
+var placement = shop.Chosen()
+
 // open serves a shop without a rate limit: the attackers share one address.
 func open(t *testing.T, set ...string) *shop.Shop {
 	t.Helper()
@@ -19,7 +22,20 @@ func open(t *testing.T, set ...string) *shop.Shop {
 	for _, s := range set {
 		args = append(args, "--set", s)
 	}
-	return shop.Start(t, shop.Options{Args: args})
+	return shop.Start(t, shop.Options{Placement: placement, Args: args})
+}
+
+// Some of the attacks again on a process a room; SOUK_TEST_PLACEMENT=split has all of them there.
+func TestInSplit(t *testing.T) {
+	if placement == shop.Split {
+		t.Skip("all attacks are made there anyway")
+	}
+	placement = shop.Split
+	defer func() { placement = shop.Chosen() }()
+	t.Run("a hundred buyers for ten pieces", TestAHundredBuyersForTenPieces)
+	t.Run("one cart ordered under many keys", TestOneCartOrderedUnderManyKeysIsOneOrder)
+	t.Run("client against webhook against reconciler", TestClientAgainstWebhookAgainstReconciler)
+	t.Run("cancel against dispatch", TestCancelAgainstDispatch)
 }
 
 // together calls fn so often at the same moment.

@@ -17,6 +17,7 @@ type Placement string
 // The placements.
 const (
 	One   Placement = "one"   // all rooms in one process, on embedded storage
+	Twins Placement = "twins" // two processes of all rooms, on one PostgreSQL; requests go to them in turn
 	Split Placement = "split" // a process a room, on PostgreSQL, NATS and Redis, with certificates
 )
 
@@ -34,6 +35,9 @@ func (p Placement) fleet(t testing.TB, o fleet.Options) fleet.Options {
 	switch p {
 	case One:
 		o.Targets = []string{"all"}
+	case Twins:
+		o.Targets, o.Replicas = []string{"all"}, map[string]int{"all": 2}
+		o.Settings = map[string]string{"store.all": enginetest.Database(t), "lease.ttl": "2s"}
 	case Split:
 		split(t, &o)
 	default:

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ type Shop struct {
 
 	t     testing.TB
 	fleet *fleet.Fleet
+	asked atomic.Uint64 // requests, which go to the front doors in turn
 }
 
 // Options of Start; the zero value works.
@@ -146,6 +148,12 @@ func (s *Shop) Of(target string) *fleet.Process {
 
 // Processes are all of them.
 func (s *Shop) Processes() []*fleet.Process { return s.fleet.Processes }
+
+// door is the front door whose turn it is.
+func (s *Shop) door() string {
+	doors := s.fleet.Of(fleet.Gateway)
+	return doors[s.asked.Add(1)%uint64(len(doors))].URL
+}
 
 // Env replaces the further variables of every process for the next Run.
 func (s *Shop) Env(env ...string) {

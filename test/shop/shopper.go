@@ -90,7 +90,7 @@ func (s *Shop) once(r Request) (Answer, error) {
 		}
 		body = bytes.NewReader(data)
 	}
-	req, err := http.NewRequest(r.Method, s.URL+r.Path, body)
+	req, err := http.NewRequest(r.Method, s.door()+r.Path, body)
 	if err != nil {
 		return Answer{}, err
 	}
