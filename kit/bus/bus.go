@@ -161,7 +161,7 @@ func New(o Options) *Bus {
 		o.BatchMax = BatchDefault
 	}
 	if o.Leases == nil {
-		o.Leases = lease.NewBook(lease.Options{Clock: o.Clock, Log: o.Log, Registerer: o.Registerer})
+		o.Leases = lease.NewBook(lease.Options{Log: o.Log, Registerer: o.Registerer})
 	}
 	b := &Bus{options: o, feeds: make(map[string]published)}
 	if o.Registerer != nil {

@@ -45,7 +45,7 @@ const (
 
 // Options of New; the zero value works.
 type Options struct {
-	Owner      string // names this process, unlike any other that ever was; made up when empty
+	Owner      string // names this process, unlike any other that lives; made up when empty. One that comes again goes on where it was
 	Clock      clock.Clock
 	TTL        time.Duration         // TTLDefault when 0
 	Log        *slog.Logger          // nil: discard

@@ -116,7 +116,7 @@ func New(ctx context.Context, store *sqlstore.Store, log *eventlog.Log, p Projec
 	}
 	pr := &Projector{projection: p, options: o, store: store, log: log, wake: make(chan struct{}, 1), look: make(chan struct{}, 1)}
 	if pr.options.Leases == nil {
-		pr.options.Leases = lease.New(store, lease.Options{Clock: o.Clock, Log: o.Log, Registerer: o.Registerer})
+		pr.options.Leases = lease.New(store, lease.Options{Log: o.Log, Registerer: o.Registerer})
 	}
 	if err := pr.open(ctx); err != nil {
 		return nil, fmt.Errorf("open projection %s: %w", p.Name, err)

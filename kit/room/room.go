@@ -137,7 +137,7 @@ func (s Shared) complete() Shared {
 		s.RPC = rpc.NewServer(rpc.Options{Log: s.Log, Registerer: s.Registerer, Shop: s.Shop})
 	}
 	if s.Leases == nil {
-		s.Leases = lease.NewBook(lease.Options{Clock: s.Clock, Log: s.Log, Registerer: s.Registerer})
+		s.Leases = lease.NewBook(lease.Options{Log: s.Log, Registerer: s.Registerer})
 	}
 	if s.Stores == nil {
 		s.Stores = func(ctx context.Context, room string, o sqlstore.Options) (*sqlstore.Store, error) {

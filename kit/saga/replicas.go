@@ -26,7 +26,7 @@ const (
 func (d *Driver) name() {
 	d.owner, d.leases = d.o.Owner, d.o.Leases
 	if d.leases == nil {
-		d.leases = lease.New(d.store, lease.Options{Clock: d.o.Clock, Log: d.o.Log, Registerer: d.o.Registerer})
+		d.leases = lease.New(d.store, lease.Options{Log: d.o.Log, Registerer: d.o.Registerer})
 	}
 	if d.shared = d.leases.Shared(); d.shared {
 		d.owner = d.leases.Owner()
@@ -37,14 +37,21 @@ func (d *Driver) name() {
 // Owner is whom runs belong to that are begun for this driver: give it to Definition.New.
 func (d *Driver) Owner() string { return d.owner }
 
-// enter gets hold of the runs: all of them in a store of our own, else a lease for those to come.
+// enter gets hold of the runs: all of them in a store of our own, else those that an earlier process of our name left,
+// under a lease for those to come.
 func (d *Driver) enter(ctx context.Context, now time.Time) error {
+	take := TakeOver
 	if d.shared {
-		return d.live(ctx)
+		if err := d.live(ctx); err != nil {
+			return err
+		}
+		take = func(tx sqlstore.Tx, owner string, now time.Time) (int64, error) {
+			return takeFrom(tx, owner, owner, now)
+		}
 	}
 	var taken int64
 	err := d.store.Update(ctx, func(tx sqlstore.Tx) (err error) {
-		taken, err = TakeOver(tx, d.owner, now)
+		taken, err = take(tx, d.owner, now)
 		return err
 	})
 	if err == nil && taken > 0 {

@@ -142,9 +142,25 @@ func await(t testing.TB, store *sqlstore.Store, want saga.State, clocks []*repli
 	}
 }
 
+// settled waits for the last hooks: another process sees a commit before the one that made it has noted it.
+func (b *branches) settled(ids []string) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		b.mu.Lock()
+		noted := 0
+		for _, id := range ids {
+			noted += len(b.did[id])
+		}
+		b.mu.Unlock()
+		if noted >= len(ids)*len(trip.Steps) {
+			return
+		}
+	}
+}
+
 // once checks that every step of the runs was done once, by whom.
 func (b *branches) once(t testing.TB, ids ...string) (by map[string]int) {
 	t.Helper()
+	b.settled(ids)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	by = make(map[string]int)

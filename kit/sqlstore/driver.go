@@ -64,20 +64,28 @@ type Backend struct {
 	Long    func(ctx context.Context) (Conn, error) // opens one for a snapshot, which may be read for hours; default Reader
 	Metrics []prometheus.Collector                  // shown beside the store's own
 	Listen  func(hear func(news int64))             // see Store.Listen; nil: nobody else writes
+	Last    func(tx Tx) (ours bool, err error)      // whether this process committed last; nil: nobody knows
 	Close   func() error                            // after the store's last use of its connections; nil: nothing is left to do
 }
 
 // NewStore makes a store of a database that has been opened and migrated. It closes the connections.
 func NewStore(o Options, b Backend) (*Store, error) {
 	o = o.WithDefaults()
-	d, err := newGrouped(o, b)
+	beneath := &base{listen: b.Listen}
+	d, err := newGrouped(o, b, beneath.bell.Ring)
 	if err != nil {
 		return nil, err
 	}
+	beneath.Driver = d
 	if o.Wrap != nil {
-		return newStore(o.Name, o.Wrap(d), b.Listen), nil
+		beneath.Driver = o.Wrap(d)
 	}
-	return newStore(o.Name, d, b.Listen), nil
+	s := &Store{name: o.Name, shared: b.Listen != nil}
+	s.lies.Store(beneath)
+	if b.Listen != nil {
+		b.Listen(func(news int64) { s.heard(beneath, b, news) })
+	}
+	return s, nil
 }
 
 // grouped is a driver of one writer, whose updates share commits, and of readers.
@@ -89,12 +97,12 @@ type grouped struct {
 	close   func() error
 }
 
-func newGrouped(o Options, b Backend) (*grouped, error) {
+func newGrouped(o Options, b Backend, others func()) (*grouped, error) {
 	m, err := newMetrics(o.Name, o.Registerer, b.Metrics...)
 	if err != nil {
 		return nil, err
 	}
-	d := &grouped{name: o.Name, writer: newWriter(b.Writer, m, o), readers: newReaders(b.Reader, o.Readers), long: b.Long, close: b.Close}
+	d := &grouped{name: o.Name, writer: newWriter(b.Writer, m, o, others), readers: newReaders(b.Reader, o.Readers), long: b.Long, close: b.Close}
 	if d.long == nil {
 		d.long = b.Reader
 	}

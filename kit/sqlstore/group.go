@@ -89,6 +89,7 @@ func (g *group) begin() error {
 	alone, err := g.w.conn.Begin()
 	if !alone {
 		g.w.undone++ // others have written: what was learnt before need not hold
+		g.w.others()
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -12,9 +13,9 @@ import (
 // write, until it starts anew.
 func (s *Store) Shared() bool { return s.shared }
 
-// Elsewhere counts what other processes have told of, as far as it is known here, and gives a channel that is closed
-// when that count rises. It is a hint to look again: it comes a moment after the commit of whoever Announces, and every
-// second or so without one. Nobody else writes a store that is not shared: its count stays 0, and its channel is nil,
+// Elsewhere counts the commits of other processes, as far as they are known here, and gives a channel that is closed when
+// that count rises. It is a hint to look again: it comes a moment after the commit of whoever Announces or Hints, else within
+// a second or so; one hint may stand for many commits, and some for none. Nobody else writes a store that is not shared: its count stays 0, and its channel is nil,
 // which blocks for ever.
 func (s *Store) Elsewhere() (count uint64, next <-chan struct{}) {
 	beneath := s.lies.Load()
@@ -34,6 +35,26 @@ func (s *Store) RestAtMost(most time.Duration) time.Duration {
 		return min(most, sharedRest)
 	}
 	return most
+}
+
+// lastMax bounds a look at who committed last.
+const lastMax = 5 * time.Second
+
+// heard rings when another process has committed, or may have.
+func (s *Store) heard(beneath *base, b Backend, news int64) {
+	if news == 0 && b.Last != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), lastMax)
+		defer cancel()
+		var ours bool
+		err := beneath.View(ctx, func(tx Tx) (err error) {
+			ours, err = b.Last(tx)
+			return err
+		})
+		if err == nil && ours {
+			return
+		}
+	}
+	beneath.bell.Ring()
 }
 
 // Listen has hear told what other processes Announce, until the store closes: at once as a rule. Because news can be

@@ -101,15 +101,6 @@ type base struct {
 	bell   Bell                        // rung by what others tell
 }
 
-func newStore(name string, d Driver, listen func(hear func(news int64))) *Store {
-	s, beneath := &Store{name: name, shared: listen != nil}, &base{Driver: d, listen: listen}
-	if listen != nil {
-		listen(func(int64) { beneath.bell.Ring() })
-	}
-	s.lies.Store(beneath)
-	return s
-}
-
 func (s *Store) beneath() Driver { return s.lies.Load().Driver }
 
 // Open opens the SQLite file at path, making it if need be, and migrates it. Other databases have a package each, such

@@ -35,13 +35,14 @@ type writer struct {
 	last     int         // members of the last group
 	patience *time.Timer // of gather
 	undone   uint64      // how often writes of a member have been undone
+	others   func()      // is called when another process has written
 }
 
-func newWriter(c Conn, m *metrics, o Options) *writer {
+func newWriter(c Conn, m *metrics, o Options, others func()) *writer {
 	return &writer{
 		conn: c, name: o.Name, log: o.Log, metrics: m, batchMax: o.BatchMax,
 		queue: make(chan *request, o.QueueMax), stop: make(chan struct{}), gone: make(chan struct{}),
-		patience: time.NewTimer(gatherTime), undone: stores.Add(1) << undoneBits,
+		patience: time.NewTimer(gatherTime), undone: stores.Add(1) << undoneBits, others: others,
 	}
 }
 

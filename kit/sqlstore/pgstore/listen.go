@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
 // lookEvery is how often a listener has everybody look for themselves: news can be lost, for they are sent after the
@@ -155,4 +157,11 @@ func (l *listener) close() error {
 	l.stop()
 	l.done.Wait()
 	return nil
+}
+
+// last tells whether this process committed last.
+func (d *database) last(tx sqlstore.Tx) (ours bool, err error) {
+	var holder string
+	err = tx.QueryRow(`SELECT holder FROM souk_writer`).Scan(&holder)
+	return holder == d.me, err
 }

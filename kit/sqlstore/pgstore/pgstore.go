@@ -49,6 +49,7 @@ func Open(ctx context.Context, url string, o sqlstore.Options) (*sqlstore.Store,
 		Long:    d.openLong,
 		Metrics: []prometheus.Collector{d.connections, d.refused},
 		Listen:  l.listen,
+		Last:    d.last,
 		Close:   l.close,
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"log/slog"
@@ -102,7 +103,7 @@ func (s *shop) boot() {
 	}, s, app.Options{})
 	driver, err := saga.NewDriver(store, s.app.Advance, app.Definitions(), saga.Options{
 		Owner: "orders", Clock: s.clock, Log: slog.New(slog.DiscardHandler),
-		Leases: lease.New(store, lease.Options{Owner: s.process, Clock: s.clock}),
+		Leases: lease.New(store, lease.Options{Owner: cmp.Or(s.process, "orders"), Clock: s.clock}),
 	})
 	s.must(err)
 	s.driver.Store(driver)
