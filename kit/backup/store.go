@@ -114,17 +114,19 @@ type job struct {
 
 func (s *snapshot) read(ctx context.Context, store *sqlstore.Store, begun chan<- struct{}) {
 	defer close(s.ended)
-	s.err = store.Snapshot(ctx, func(tx sqlstore.Tx) error {
-		close(begun)
-		for {
-			select {
-			case j := <-s.jobs:
-				j.done <- j.do(tx)
-			case <-tx.Context().Done():
-				return nil
-			}
+	s.err = store.Snapshot(ctx, func(tx sqlstore.Tx) error { close(begun); return s.serve(tx) })
+}
+
+// serve reads what it is told to until nobody wants the snapshot any more.
+func (s *snapshot) serve(tx sqlstore.Tx) error {
+	for {
+		select {
+		case j := <-s.jobs:
+			j.done <- j.do(tx)
+		case <-tx.Context().Done():
+			return nil
 		}
-	})
+	}
 }
 
 // Dump reads all tables.
@@ -133,8 +135,10 @@ func (s *snapshot) Dump(ctx context.Context, to Sink) (m RoomManifest, err error
 	if err != nil {
 		return m, err
 	}
+	d := &dump{to: to, room: s.room.name, left: ctx.Err}
 	j := job{done: make(chan error, 1), do: func(tx sqlstore.Tx) (err error) {
-		m, err = (&dump{tx: tx, to: to, room: s.room.name, left: ctx.Err}).all()
+		d.tx = tx
+		m, err = d.all()
 		return err
 	}}
 	select {

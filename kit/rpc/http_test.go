@@ -58,9 +58,10 @@ func TestHTTPGoesTheWayOfCalls(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprint(w, r.Method, " ", r.Host, r.URL.Path, " ", string(body), " ", from.Is(identity.Gateway), from.Is("library"))
 	})})
-	front := rpc.NewServer(rpc.Options{Log: quiet, Keys: keys(t, dir, identity.Gateway), Patience: soon})
+	front := rpc.NewServer(rpc.Options{Log: quiet, Keys: keys(t, dir, identity.Gateway)})
 	reach(t, front, "library", "static:"+at.addr)
-	reach(t, front, "archive", "static:"+at.addr) // whose certificate is the library's
+	lost := rpc.NewServer(rpc.Options{Log: quiet, Keys: keys(t, dir, identity.Gateway), Patience: soon})
+	reach(t, lost, "archive", "static:"+at.addr) // whose certificate is the library's
 	tr, err := front.Transport("library")
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +73,7 @@ func TestHTTPGoesTheWayOfCalls(t *testing.T) {
 	if got, err := told(tr.RoundTrip(req)); err != nil || got != "POST shop.example/api/books hello true false" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if tr, err = front.Transport("archive"); err != nil {
+	if tr, err = lost.Transport("archive"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := told(tr.RoundTrip(req.Clone(t.Context()))); !problem.Is(err, "not_ready") {

@@ -19,7 +19,7 @@ const soon = 100 * time.Millisecond
 func TestOverTheNetwork(t *testing.T) {
 	t.Run("without TLS", func(t *testing.T) {
 		rpctest.Run(t, func(t *testing.T, register func(grpc.ServiceRegistrar)) rpctest.Placement {
-			return apart(t, rpc.Options{Log: quiet}, rpc.Options{Log: quiet, Patience: soon}, register)
+			return apart(t, rpc.Options{Log: quiet}, rpc.Options{Log: quiet}, register)
 		})
 	})
 	t.Run("with mutual TLS", func(t *testing.T) {
@@ -27,7 +27,7 @@ func TestOverTheNetwork(t *testing.T) {
 		here := keys(t, dir, rpctest.Room)
 		there := keys(t, dir, rpctest.Caller, rpctest.Stranger, identity.Gateway)
 		rpctest.Run(t, func(t *testing.T, register func(grpc.ServiceRegistrar)) rpctest.Placement {
-			return apart(t, rpc.Options{Log: quiet, Keys: here}, rpc.Options{Log: quiet, Keys: there, Patience: soon}, register)
+			return apart(t, rpc.Options{Log: quiet, Keys: here}, rpc.Options{Log: quiet, Keys: there}, register)
 		})
 	})
 }
@@ -46,11 +46,17 @@ func keys(t testing.TB, dir string, names ...string) *identity.Keys {
 }
 
 // distance is a placement in two processes, of which one has the room and the other asks it.
-type distance struct{ here, there *rpc.Server }
+type distance struct {
+	here, there *rpc.Server
+	lonely      *rpc.Server // as there, and soon out of patience with a room that is absent
+}
 
 func (d distance) Dial(caller, room string) grpc.ClientConnInterface {
-	if caller == rpctest.Room {
+	switch {
+	case caller == rpctest.Room:
 		return d.here.Dial(caller, room)
+	case room == rpctest.Absent:
+		return d.lonely.Dial(caller, room)
 	}
 	return d.there.Dial(caller, room)
 }
@@ -59,11 +65,13 @@ func (d distance) Edge(room string) grpc.ClientConnInterface { return d.there.Ed
 
 func apart(t testing.TB, here, there rpc.Options, register func(grpc.ServiceRegistrar)) distance {
 	t.Helper()
-	d := distance{rpc.NewServer(here), rpc.NewServer(there)}
+	d := distance{here: rpc.NewServer(here), there: rpc.NewServer(there)}
+	there.Patience = soon
+	d.lonely = rpc.NewServer(there)
 	register(d.here.For(rpctest.Room))
 	at := serve(t, d.here, listen(t, "127.0.0.1:0"), rpc.ServeOptions{Notice: time.Millisecond})
 	reach(t, d.there, rpctest.Room, "static:"+at.addr)
-	reach(t, d.there, rpctest.Absent, "static:"+nobody(t))
+	reach(t, d.lonely, rpctest.Absent, "static:"+nobody(t))
 	return d
 }
 

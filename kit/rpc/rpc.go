@@ -40,8 +40,9 @@ const (
 	notReadyRetry = time.Second
 	// drainPoll is how often Remove looks whether the last call has ended.
 	drainPoll = time.Millisecond
-	// clockSlack is by how much a caller elsewhere may see its deadline come sooner than the server does.
-	clockSlack = 10 * time.Millisecond
+	// clockSlack is by how much a caller elsewhere may see its deadline come sooner than the server does: as long as the call was
+	// on its way.
+	clockSlack = 250 * time.Millisecond
 )
 
 // Options of a Server; the zero value works.
@@ -55,7 +56,7 @@ type Options struct {
 	Insecure  bool                 // without TLS, speak to other machines all the same; then anybody there can say to be any room
 	Addresses address.Options      // how addresses are looked up
 	Patience  time.Duration        // how long callers wait for a room that has just gone; default PatienceDefault
-	Tracer    trace.TracerProvider // of calls that come over the network; nil: their trace is only passed on
+	Tracer    trace.TracerProvider // of calls whose trace is recorded and whose parent is in another process; nil: it is only passed on
 }
 
 // Server is the registry of the services that live in this process.

@@ -54,7 +54,7 @@ func (s *served) wind() {
 		cancel()
 	} else if s.caller.Done() != nil {
 		stop := context.AfterFunc(s.caller, func() {
-			if hungUp(s.caller) {
+			if s.hungUp() {
 				cancel()
 			}
 		})
@@ -73,7 +73,7 @@ func (s *served) Err() error {
 		return context.Canceled
 	case !time.Now().Before(s.deadline):
 		return context.DeadlineExceeded
-	case s.caller.Err() != nil && hungUp(s.caller):
+	case s.caller.Err() != nil && s.hungUp():
 		return context.Canceled
 	}
 	return nil
@@ -105,9 +105,11 @@ func (s *served) finish() {
 	}
 }
 
-// hungUp tells that a caller has gone before its time. A deadline is no such thing: the server's own clock is no later and
+// hungUp tells that the caller has gone before its time. A deadline is no such thing: the server's own clock is no later and
 // gives the right reason; and a caller elsewhere whose deadline has come hangs up a moment before that clock says so.
-func hungUp(caller context.Context) bool {
-	deadline, bounded := caller.Deadline()
-	return !errors.Is(caller.Err(), context.DeadlineExceeded) && !(bounded && time.Until(deadline) < clockSlack)
+func (s *served) hungUp() bool {
+	if errors.Is(s.caller.Err(), context.DeadlineExceeded) {
+		return false
+	}
+	return !s.call.away || time.Until(s.deadline) >= clockSlack
 }

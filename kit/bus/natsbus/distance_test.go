@@ -47,7 +47,7 @@ func TestFromNowBeginsAtTheSourcesTrueEnd(t *testing.T) {
 	l.bus.Close()
 	babble(source, 10)
 	l.registry = nil
-	l.start(there, bus.FromNow)
+	l.start(there, bus.FromNow, count)
 	l.settles(120)
 	l.wants(101, 120)
 }
@@ -89,7 +89,7 @@ func TestAConsumerAheadOfItsSourceDoesNotFollow(t *testing.T) {
 	babble(short, 10)
 	connect(t, url, natsbus.Options{Shop: shop}).Relay(short)
 	l.registry = nil
-	l.start(there, bus.FromStart)
+	l.start(there, bus.FromStart, count)
 	until(t, "it says why", func() error { return says(l.bus.Ready(), "the source ends at 10; restore both") })
 }
 
@@ -175,13 +175,16 @@ func TestASlowConsumerAndAHugeBacklog(t *testing.T) {
 	babble(source, backlog)
 	here := connect(t, url, natsbus.Options{Shop: shop, Backfill: backlog / 2})
 	here.Relay(source)
-	copies(t, url, shop, source)
+	for half := int64(backlog / 2); half <= backlog; half += backlog / 100 {
+		until(t, "the backlog is copied", func() error { return here.Copied("talker", half) })
+	}
 	observed := prometheus.NewRegistry()
-	l := listen(t, connect(t, url, natsbus.Options{Shop: shop, Registerer: observed}), bus.FromStart)
+	l := newListener(t)
+	l.start(connect(t, url, natsbus.Options{Shop: shop, Registerer: observed}), bus.FromStart, tally)
 	l.settles(1)
 	last := babble(source, backlog/10) // while it is far behind
 	l.settles(last)
-	l.wants(1, last)
+	l.tallied(last)
 	for _, way := range []string{"stored", "asked"} {
 		if is(observed, "souk_bus_feed_"+way+"_total", 0) == nil {
 			t.Errorf("no event was %s", way)

@@ -31,17 +31,23 @@ type listener struct {
 	registry *prometheus.Registry
 }
 
-// listen starts a consumer of a source that lives at the broker. With from it
-// is a new one or one that goes on.
+// listen starts a consumer of a source that lives at the broker.
 func listen(t testing.TB, broker *natsbus.Broker, from bus.Start) *listener {
 	t.Helper()
-	l := &listener{t: t, store: openStore(t, filepath.Join(t.TempDir(), "listener.db"), bus.Schema(), heardSchema), registry: prometheus.NewRegistry()}
-	l.start(broker, from)
+	l := newListener(t)
+	l.start(broker, from, count)
 	return l
 }
 
+func newListener(t testing.TB) *listener {
+	t.Helper()
+	return &listener{t: t, store: openStore(t, filepath.Join(t.TempDir(), "listener.db"), bus.Schema(), heardSchema), registry: prometheus.NewRegistry()}
+}
+
 var heardSchema = sqlstore.Schema{Name: "heard", Files: fstest.MapFS{"001_heard.sql": {Data: []byte(
-	`CREATE TABLE heard (position BIGINT PRIMARY KEY, subject TEXT NOT NULL, prev BIGINT NOT NULL, turn BIGINT NOT NULL)`)}}}
+	`CREATE TABLE heard (position BIGINT PRIMARY KEY, subject TEXT NOT NULL, prev BIGINT NOT NULL, turn BIGINT NOT NULL);
+	CREATE TABLE tally (events BIGINT NOT NULL, positions BIGINT NOT NULL);
+	INSERT INTO tally VALUES (0, 0)`)}}}
 
 func openStore(t testing.TB, path string, schemas ...sqlstore.Schema) *sqlstore.Store {
 	t.Helper()
@@ -53,7 +59,7 @@ func openStore(t testing.TB, path string, schemas ...sqlstore.Schema) *sqlstore.
 	return store
 }
 
-func (l *listener) start(broker *natsbus.Broker, from bus.Start) {
+func (l *listener) start(broker *natsbus.Broker, from bus.Start, handle bus.BatchHandler) {
 	l.t.Helper()
 	options := bus.Options{Remote: broker.Feed}
 	if l.registry != nil {
@@ -63,7 +69,7 @@ func (l *listener) start(broker *natsbus.Broker, from bus.Start) {
 	b := l.bus
 	if err := b.Subscribe(bus.Consumer{
 		Name: heardBy, Source: "talker", From: from, Store: l.store, BackoffMin: time.Millisecond, BackoffMax: 50 * time.Millisecond,
-		HandleAll: map[string]bus.BatchHandler{bustest.Type: count},
+		HandleAll: map[string]bus.BatchHandler{bustest.Type: handle},
 	}); err != nil {
 		l.t.Fatal(err)
 	}
@@ -94,6 +100,30 @@ func count(tx sqlstore.Tx, events []bus.Event) error {
 		}
 	}
 	return nil
+}
+
+// tally only adds up, for backlogs that are large.
+func tally(tx sqlstore.Tx, events []bus.Event) error {
+	sum := int64(0)
+	for i := range events {
+		sum += events[i].Position
+	}
+	_, err := tx.Exec(`UPDATE tally SET events = events + ?, positions = positions + ?`, len(events), sum)
+	return err
+}
+
+// tallied fails unless each position up to last was added once.
+func (l *listener) tallied(last int64) {
+	l.t.Helper()
+	var events, positions int64
+	if err := l.store.View(context.Background(), func(tx sqlstore.Tx) error {
+		return tx.QueryRow(`SELECT events, positions FROM tally`).Scan(&events, &positions)
+	}); err != nil {
+		l.t.Fatal(err)
+	}
+	if events != last || positions != last*(last+1)/2 {
+		l.t.Errorf("heard %d events whose positions come to %d, want each of %d once", events, positions, last)
+	}
 }
 
 // follows waits until the consumer is attached.

@@ -26,7 +26,7 @@ func trigger(verb string, t tables.Table) string {
 func function(t tables.Table) string { return tables.Quote("souk_note_" + t.Name) }
 
 // sealFunction refuses, in PostgreSQL, where a trigger has no body of its own.
-const sealFunction = "souk_seal"
+const sealFunction = `"souk_seal"`
 
 // install makes the logs and begins to note changes.
 func (c capture) install(tx sqlstore.Tx) error {

@@ -15,6 +15,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/seed-21071466/souk/kit/engine"
 	"github.com/seed-21071466/souk/kit/engine/enginetest"
 	"github.com/seed-21071466/souk/kit/sqlstore"
 	"github.com/seed-21071466/souk/kit/sqlstore/move"
@@ -440,4 +441,47 @@ func TestMain(m *testing.M) {
 		return
 	}
 	os.Exit(enginetest.Main{M: m}.Run())
+}
+
+func TestATargetThatDiesLeavesTheSourceInCharge(t *testing.T) {
+	server, err := engine.Postgres(t.Context(), filepath.Join(os.TempDir(), fmt.Sprint("souk-move-", os.Getpid())), engine.PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close(); _ = os.RemoveAll(server.Dir()) })
+	url, err := server.Database(t.Context(), "target")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := func(ctx context.Context) (*sqlstore.Store, error) {
+		return pgstore.Open(ctx, url, sqlstore.Options{Name: "room", Schemas: []sqlstore.Schema{schema}})
+	}
+	store, err := sqlite().open(t)(t.Context())
+	store = must(t, store, err)
+	defer func() { _ = store.Close() }()
+	c := work(store, 2)
+	defer c.stop()
+	c.more(t, 30)
+	for _, stage := range []move.Stage{move.Copying, move.Comparing, move.Switching} {
+		var once sync.Once
+		p := plan(store, target)
+		p.ID = "mov_dies_" + string(stage)
+		p.Progress = func(now move.Progress) {
+			if now.Stage == stage {
+				once.Do(func() { _ = server.Kill() })
+			}
+		}
+		if err := move.Run(t.Context(), p); err == nil {
+			t.Fatalf("the target died while %s, and the move succeeded", stage)
+		}
+		c.more(t, 10)
+		if err := server.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := move.Run(t.Context(), plan(store, target)); err != nil {
+		t.Fatal(err)
+	}
+	c.more(t, 5)
+	c.check(t)
 }

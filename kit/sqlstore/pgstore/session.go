@@ -79,10 +79,11 @@ func (s *session) connect(ctx context.Context) error {
 	return nil
 }
 
-// prime prepares our own statements in one round trip.
+// prime prepares our own statements in one round trip. Whoever only reads leaves out those of writers: to
+// prepare the one that names souk_writer waits for the lock that a writer holds.
 func (s *session) prime(ctx context.Context) error {
 	ours := oursToWrite
-	if s.as == reads {
+	if s.readsOnly() {
 		ours = oursToView
 	}
 	p := s.raw.StartPipeline(ctx)
@@ -91,6 +92,8 @@ func (s *session) prime(ctx context.Context) error {
 	}
 	return errors.Join(p.Sync(), p.Close())
 }
+
+func (s *session) readsOnly() bool { return s.as == reads || s.as == copies }
 
 // requireDurable refuses a server that acknowledges what a crash may take back.
 func (s *session) requireDurable(ctx context.Context) error {

@@ -21,8 +21,10 @@ func (s *Sandbox) Create(ctx context.Context, draft provider.Draft) (provider.Pa
 	if err := s.ready(ctx); err != nil {
 		return provider.Payment{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.enter(); err != nil {
+		return provider.Payment{}, err
+	}
+	defer s.leave()
 	if n, used := s.index.byKey[digest(draft.Key)]; used {
 		return s.again(n, draft)
 	}
@@ -116,10 +118,12 @@ type answer struct {
 
 // confirm decides and writes it down, unless that was done before.
 func (s *Sandbox) confirm(id, attemptKey string) (answer, error) {
-	s.mu.Lock()
+	if err := s.enter(); err != nil {
+		return answer{}, err
+	}
 	n, err := s.index.find(id)
 	if err != nil || s.index.at(n).status != provider.Created {
-		s.mu.Unlock()
+		s.leave()
 		return answer{}, err
 	}
 	e := s.index.at(n)
@@ -127,7 +131,7 @@ func (s *Sandbox) confirm(id, attemptKey string) (answer, error) {
 	crashpoint.Hit("provider confirm before")
 	err = s.change(n, record{Type: "confirm", Attempt: attemptKey}, play.confirmed(s.now(), delay))
 	end, made := s.journal.size, *e
-	s.mu.Unlock()
+	s.leave()
 	if err == nil {
 		err = s.journal.sync(end)
 	}
@@ -166,17 +170,19 @@ func (s *Sandbox) Get(ctx context.Context, id string) (provider.Payment, error) 
 	if err := s.ready(ctx); err != nil {
 		return provider.Payment{}, err
 	}
-	s.mu.Lock()
+	if err := s.enter(); err != nil {
+		return provider.Payment{}, err
+	}
 	n, err := s.index.find(id)
 	if err == nil {
 		err = s.settle(n)
 	}
 	if err != nil {
-		s.mu.Unlock()
+		s.leave()
 		return provider.Payment{}, err
 	}
 	e, firm := *s.index.at(n), s.journal.firm
-	s.mu.Unlock()
+	s.leave()
 	if err := s.journal.sync(firm); err != nil {
 		return provider.Payment{}, err
 	}
@@ -198,7 +204,9 @@ func (s *Sandbox) Cancel(ctx context.Context, id string) (provider.Payment, erro
 	if err := s.ready(ctx); err != nil {
 		return provider.Payment{}, err
 	}
-	s.mu.Lock()
+	if err := s.enter(); err != nil {
+		return provider.Payment{}, err
+	}
 	n, err := s.index.find(id)
 	if err == nil {
 		err = s.settle(n)
@@ -206,7 +214,7 @@ func (s *Sandbox) Cancel(ctx context.Context, id string) (provider.Payment, erro
 	if err == nil {
 		err = s.cancel(n)
 	}
-	s.mu.Unlock()
+	s.leave()
 	if err != nil {
 		return provider.Payment{}, err
 	}
@@ -256,7 +264,9 @@ func (s *Sandbox) List(ctx context.Context, cursor string, limit int) ([]provide
 
 // entries is a page of the index, of which no power cut can take anything back.
 func (s *Sandbox) entries(from uint64, limit int) (page []entry, more bool, err error) {
-	s.mu.Lock()
+	if err := s.enter(); err != nil {
+		return nil, false, err
+	}
 	total := uint64(len(s.index.entries))
 	last := min(total, from+uint64(limit))
 	for n := from + 1; n <= last && err == nil; n++ {
@@ -266,7 +276,7 @@ func (s *Sandbox) entries(from uint64, limit int) (page []entry, more bool, err 
 		page = slices.Clone(s.index.entries[from:last])
 	}
 	firm := s.journal.firm
-	s.mu.Unlock()
+	s.leave()
 	if err == nil {
 		err = s.journal.sync(firm)
 	}

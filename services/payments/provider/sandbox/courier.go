@@ -197,8 +197,11 @@ const idleWait = time.Hour
 
 // work does what is due and returns how long there is nothing to do.
 func (s *Sandbox) work() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.enter(); err != nil {
+		s.o.Log.Error("sandbox provider: settle payments", "err", err)
+		return idleWait
+	}
+	defer s.leave()
 	now, c := s.now(), &s.courier
 	for l, due := c.settlings.popDue(now); due; l, due = c.settlings.popDue(now) {
 		if err := s.settle(l.payment); err != nil {
@@ -266,8 +269,11 @@ func (s *Sandbox) deliver(l letter, id string) error {
 
 // delivered notes the end of a letter or when to try again.
 func (s *Sandbox) delivered(l letter, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.enter(); err != nil {
+		s.o.Log.Error("sandbox provider: note webhook", "event", l.id(), "err", err)
+		return
+	}
+	defer s.leave()
 	now := s.now()
 	end := record{Type: "sent", Event: l.id(), At: now}
 	switch {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 )
 
 // journalName is the file in the sandbox's folder.
@@ -59,6 +60,44 @@ func (j *journal) load(each func(line string, offset int64) error) error {
 		return fmt.Errorf("read journal %s: %w", j.file.Name(), err)
 	}
 	j.size, j.firm = size, size
+	return nil
+}
+
+// lock keeps other processes out of the file until unlock; the operating system lets go when a process ends.
+func (j *journal) lock() error {
+	for {
+		err := syscall.Flock(int(j.file.Fd()), syscall.LOCK_EX)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, syscall.EINTR) {
+			return fmt.Errorf("lock journal %s: %w", j.file.Name(), err)
+		}
+	}
+}
+
+func (j *journal) unlock() {
+	_ = syscall.Flock(int(j.file.Fd()), syscall.LOCK_UN) // it was locked
+}
+
+// catchUp hands on what other processes have written since, and cuts off a line that the death of one tore. The journal
+// is locked.
+func (j *journal) catchUp(each func(line string, offset int64) error) error {
+	info, err := j.file.Stat()
+	if err != nil || info.Size() == j.size {
+		return err
+	}
+	from := j.size
+	end, err := replay(io.NewSectionReader(j.file, from, info.Size()-from), func(line string, offset int64) error {
+		return each(line, from+offset)
+	})
+	if err == nil && from+end < info.Size() {
+		err = j.file.Truncate(from + end)
+	}
+	if err != nil {
+		return fmt.Errorf("read on in journal %s: %w", j.file.Name(), err)
+	}
+	j.size, j.firm = from+end, from+end
 	return nil
 }
 

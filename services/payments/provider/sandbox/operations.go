@@ -77,8 +77,10 @@ type result struct {
 
 // decide does the operation and writes it down, unless its key did it before.
 func (s *Sandbox) decide(o operation) (r result, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.enter(); err != nil {
+		return r, err
+	}
+	defer s.leave()
 	n, err := s.index.find(o.id)
 	if err == nil {
 		err = s.settle(n)

@@ -104,7 +104,7 @@ type Sandbox struct {
 	read    chan struct{} // closed when the journal has been read, or cannot be
 	unread  error         // why it cannot be; set before read is closed
 
-	mu      sync.Mutex // guards what follows and the journal's ends
+	mu      sync.Mutex // guards what follows and the journal's ends; see take
 	index   index
 	epoch   uint32
 	scratch []byte // lines being written
@@ -156,6 +156,10 @@ func (s *Sandbox) takeUp() bool {
 func (s *Sandbox) learn() error {
 	unsent := map[uint32]letter{}
 	var r record
+	if err := s.take(); err != nil {
+		return err
+	}
+	defer s.leave()
 	err := s.journal.load(func(line string, offset int64) error {
 		if s.life.Err() != nil {
 			return errConnection
@@ -171,6 +175,42 @@ func (s *Sandbox) learn() error {
 		return err
 	}
 	return s.begin(unsent)
+}
+
+// take has the sandbox for one goroutine, and the journal for this process: others may have the same provider.
+func (s *Sandbox) take() error {
+	s.mu.Lock()
+	err := s.journal.lock()
+	if err != nil {
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// enter is take, and learns what other processes have written meanwhile. Their webhooks and timers stay theirs.
+func (s *Sandbox) enter() error {
+	if err := s.take(); err != nil {
+		return err
+	}
+	var r record
+	err := s.journal.catchUp(func(line string, offset int64) error {
+		if err := r.parse(line); err != nil {
+			return err
+		}
+		_, number, _ := parseName("evt_", r.Event)
+		s.courier.numbers = max(s.courier.numbers, number)
+		return s.index.learn(&r, offset)
+	})
+	if err != nil {
+		s.leave()
+	}
+	return err
+}
+
+// leave lets go of what take took.
+func (s *Sandbox) leave() {
+	s.journal.unlock()
+	s.mu.Unlock()
 }
 
 // ready waits until the journal has been read.
