@@ -79,9 +79,10 @@ const (
 	QueueMaxDefault = 1024
 )
 
-// Driver is a database beneath a Store. It keeps the contract of View and Update; the suite in sqlstoretest is its text.
+// Driver is a database beneath a Store. It keeps the contract of View, Glance and Update; the suite in sqlstoretest is its text.
 type Driver interface {
 	View(ctx context.Context, fn func(Tx) error) error
+	Glance(ctx context.Context, fn func(Tx) error) error // a View in which fn makes one statement
 	Update(ctx context.Context, fn func(Tx) error) error
 	Close() error
 }
@@ -166,22 +167,12 @@ func (s *Store) Glance(ctx context.Context, fn func(Tx) error) error {
 	return s.traced(ctx, "view", fn, s.glance)
 }
 
-// glancer is a driver that makes something of there being one statement.
-type glancer interface {
-	Glance(ctx context.Context, fn func(Tx) error) error
-}
-
 func (s *Store) view(ctx context.Context, fn func(Tx) error) error {
 	return s.asked(func(d Driver) error { return d.View(ctx, fn) })
 }
 
 func (s *Store) glance(ctx context.Context, fn func(Tx) error) error {
-	return s.asked(func(d Driver) error {
-		if g, ok := d.(glancer); ok {
-			return g.Glance(ctx, fn)
-		}
-		return d.View(ctx, fn)
-	})
+	return s.asked(func(d Driver) error { return d.Glance(ctx, fn) })
 }
 
 // asked asks once more when the driver was swapped and closed before it began.
