@@ -23,10 +23,9 @@ const passGrace = 250 * time.Millisecond
 // transport that is a problem is the answer, any other says that the room broke off.
 func Pass(room string, transport http.RoundTripper, log *slog.Logger) http.Handler {
 	return &httputil.ReverseProxy{
-		Transport:     &bounded{transport},
-		FlushInterval: -1, // an export is sent as it comes
-		BufferPool:    &passBuffers,
-		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Transport:  &bounded{transport},
+		BufferPool: &passBuffers,
+		ErrorLog:   slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = "http", room, room
 			rest.Forward(p.In.Context(), p.Out.Header)

@@ -58,6 +58,20 @@ func TestTrace(t *testing.T) {
 			t.Errorf("%s, want %s", got["trace"], want)
 		}
 	})
+	t.Run("probes and scrapes are recorded when they ask for it alone", func(t *testing.T) {
+		spans := tracetest.NewSpanRecorder()
+		provider := trace.NewTracerProvider(trace.WithSpanProcessor(spans))
+		d := open(t, func(o *gateway.Options) { o.TracerProvider = provider })
+		for _, probe := range []string{"/healthz", "/readyz"} {
+			if w := ask(d, "GET", probe, ""); len(w.Header().Get("Traceparent")) != 55 {
+				t.Errorf("%s: the answer names no trace: %v", probe, w.Header())
+			}
+			ask(d, "GET", probe, "", "Traceparent", parent)
+		}
+		if ended := spans.Ended(); len(ended) != 2 || ended[0].Parent().SpanID().String() != "b7ad6b7169203331" {
+			t.Errorf("%d spans were recorded, want the two that were asked for", len(ended))
+		}
+	})
 }
 
 func FuzzTraceParent(f *testing.F) {

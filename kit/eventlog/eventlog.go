@@ -174,7 +174,7 @@ func (l *Log) After(ctx context.Context, position int64, limit int) (events []Re
 	if events := l.tail.after(position, limit); len(events) > 0 && limit <= LimitMax {
 		return events, nil
 	}
-	err = l.store.View(ctx, func(tx sqlstore.Tx) error {
+	err = l.store.Glance(ctx, func(tx sqlstore.Tx) error {
 		events, err = read(tx, limit, selectAfter, position, limit)
 		return err
 	})
@@ -229,7 +229,7 @@ func (l *Log) HeadNow(ctx context.Context) (int64, error) {
 // look moves the head to where the store's log ends.
 func (l *Log) look(ctx context.Context) error {
 	var last int64
-	err := l.store.View(ctx, func(tx sqlstore.Tx) error { return tx.QueryRow(selectLast).Scan(&last) })
+	err := l.store.Glance(ctx, func(tx sqlstore.Tx) error { return tx.QueryRow(selectLast).Scan(&last) })
 	if err != nil {
 		return fmt.Errorf("read head of event log: %w", err)
 	}

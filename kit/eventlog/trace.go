@@ -30,8 +30,12 @@ func TraceOf(ctx context.Context) string {
 }
 
 // Within is a context in which work belongs to the trace of the event: its log lines name the trace, and when that is
-// recorded (Traced) its spans are children of the span that appended the event.
+// recorded (Traced) its spans are children of the span that appended the event. Work that belongs to a trace already is
+// left there.
 func (m Meta) Within(ctx context.Context) context.Context {
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
 	if m.Traced() {
 		return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{traceParent: m.Trace})
 	}

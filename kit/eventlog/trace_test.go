@@ -20,6 +20,11 @@ func TestAnEventCarriesItsTraceToWhoeverHearsOfIt(t *testing.T) {
 			t.Errorf("%q of a span that is sampled %v is traced %v, heard as %v", meta.Trace, sampled, meta.Traced(), got)
 		}
 	}
+	span.TraceID = trace.TraceID{9}
+	own := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(span))
+	if got := trace.SpanContextFromContext(eventlog.Meta{Trace: "00-01000000000000000000000000000000-0200000000000000-01"}.Within(own)); got.TraceID() != span.TraceID {
+		t.Errorf("work of another trace was moved to %v", got)
+	}
 	for _, none := range []string{"", "x", "00-00000000000000000000000000000000-0000000000000000-01"} {
 		got := trace.SpanContextFromContext(eventlog.Meta{Trace: none}.Within(context.Background()))
 		if got.HasTraceID() {

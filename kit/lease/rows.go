@@ -23,7 +23,7 @@ func (r row) free(owner string, now int64) bool {
 
 // anyFree looks whether one of the wanted leases may be taken.
 func (k *Keeper) anyFree(ctx context.Context, r round) (free bool, err error) {
-	err = k.store.View(ctx, func(tx sqlstore.Tx) error {
+	err = k.store.Glance(ctx, func(tx sqlstore.Tx) error {
 		rows, err := read(tx, r.wanted)
 		for _, name := range r.wanted {
 			known, there := rows[name]

@@ -32,11 +32,15 @@ type desk struct {
 
 func open(t *testing.T, path string) *desk {
 	t.Helper()
+	return openAs(t, path, sqlstore.Options{Schemas: []sqlstore.Schema{eventlog.Schema(), projection.Schema()}})
+}
+
+func openAs(t *testing.T, path string, o sqlstore.Options) *desk {
+	t.Helper()
 	rows := fstest.MapFS{"001_words.sql": {Data: []byte(
 		`CREATE TABLE words (word TEXT PRIMARY KEY, times BIGINT NOT NULL, fold BIGINT NOT NULL)`)}}
-	store, err := sqlstoretest.Open(context.Background(), path, sqlstore.Options{
-		Schemas: []sqlstore.Schema{eventlog.Schema(), projection.Schema(), {Name: "words", Files: rows}},
-	})
+	o.Schemas = append(o.Schemas, sqlstore.Schema{Name: "words", Files: rows})
+	store, err := sqlstoretest.Open(context.Background(), path, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func (p *Projector) glanceNow() {
 func (p *Projector) glance(ctx context.Context) error {
 	var version int
 	var position int64
-	err := p.store.View(ctx, func(tx sqlstore.Tx) error {
+	err := p.store.Glance(ctx, func(tx sqlstore.Tx) error {
 		return tx.QueryRow(`SELECT version, position FROM projection_checkpoint WHERE name = ?`, p.projection.Name).Scan(&version, &position)
 	})
 	switch {

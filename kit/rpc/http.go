@@ -56,6 +56,9 @@ type passing struct{ peer *peer }
 func (t passing) RoundTrip(req *http.Request) (*http.Response, error) {
 	p, tried := t.peer, map[*replica]bool{}
 	body := &tryBody{ReadCloser: req.Body}
+	if req.GetBody != nil && req.Body != nil {
+		_ = req.Body.Close() // every try has its own
+	}
 	p.budget.called()
 	for n := 0; ; n++ {
 		answer, failed := p.pass(p.chooseAfter(tried), req, body)
@@ -124,8 +127,8 @@ func (p *peer) pass(r *replica, req *http.Request, body *tryBody) (*http.Respons
 	if out.Host == "" {
 		out.Host = req.URL.Host
 	}
-	if req.Body != nil && req.Body != http.NoBody {
-		out.Body = body
+	if err := body.into(out); err != nil {
+		return nil, &failure{problem: problem.New(problem.Internal, codeInternal, "The request's body could not be read again.").Because(err)}
 	}
 	r.pending.Add(1)
 	answer, err := p.http.RoundTrip(out)
@@ -150,6 +153,19 @@ func (p *peer) unsent(sent bool) *problem.Error {
 type tryBody struct {
 	io.ReadCloser
 	begun, closed, last atomic.Bool
+}
+
+// into gives a request its body for this try. One that can be had again is had as it is: net/http sends a body that lies in
+// memory, as it can tell by its type, together with the header.
+func (b *tryBody) into(out *http.Request) (err error) {
+	switch {
+	case out.Body == nil || out.Body == http.NoBody:
+	case out.GetBody != nil:
+		out.Body, err = out.GetBody()
+	default:
+		out.Body = b
+	}
+	return err
 }
 
 // Read notes that the body was begun.

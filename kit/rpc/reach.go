@@ -31,6 +31,11 @@ const (
 	reconnectMax    = 1500 * time.Millisecond // at most
 	pingAfter       = 10 * time.Second        // of silence a connection is asked whether it is alive; gRPC allows no less
 	pingMax         = 3 * time.Second         // for the answer to it
+
+	// What may be on its way of one call and on one connection, in bytes. Told in advance, gRPC need not measure with a ping
+	// and its answer at every call what the line holds.
+	streamWindow     = 1 << 20
+	connectionWindow = 4 << 20
 )
 
 // peer is a room that lives in other processes.
@@ -101,6 +106,7 @@ func (p *peer) connect() (*grpc.ClientConn, error) {
 		grpc.WithDefaultServiceConfig(fmt.Sprintf(`{"loadBalancingConfig":[{%q:{}}],"healthCheckConfig":{"serviceName":%q}}`, balancerName, p.room)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(MessageMax), grpc.MaxCallRecvMsgSize(MessageMax)),
 		grpc.WithMaxHeaderListSize(answerHeaderMax),
+		grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connectionWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingMax, PermitWithoutStream: true}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: reconnectMin, Multiplier: 1.6, Jitter: 0.3, MaxDelay: reconnectMax},

@@ -56,7 +56,7 @@ type Options struct {
 	Insecure  bool                 // without TLS, speak to other machines all the same; then anybody there can say to be any room
 	Addresses address.Options      // how addresses are looked up
 	Patience  time.Duration        // how long callers wait for a room that has just gone; default PatienceDefault
-	Tracer    trace.TracerProvider // of calls that come over the network; nil: their trace is only passed on
+	Tracer    trace.TracerProvider // of calls whose trace is recorded and whose parent is in another process; nil: it is only passed on
 }
 
 // Server is the registry of the services that live in this process.

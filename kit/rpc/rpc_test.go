@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	oteltrace "go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -123,6 +124,25 @@ func TestASampledCallIsATreeOfSpans(t *testing.T) {
 	spans := recorder.Ended()
 	if len(spans) != 2 || spans[0].Name() != "kit.rpctest.v1.Probe/Ask" || spans[0].Parent().SpanID() != root.SpanContext().SpanID() {
 		t.Errorf("spans: %v", spans)
+	}
+}
+
+// A run that nobody here waits for any more goes on in the trace of whoever began it, in a process that may be gone.
+func TestACallWithinATraceThatWasBegunElsewhereIsRecordedHere(t *testing.T) {
+	recorder := tracetest.NewSpanRecorder()
+	client := open(rpc.Options{Log: quiet, Tracer: trace.NewTracerProvider(trace.WithSpanProcessor(recorder))}, nil)
+	within := func(flags oteltrace.TraceFlags) context.Context {
+		return oteltrace.ContextWithRemoteSpanContext(t.Context(), oteltrace.NewSpanContext(oteltrace.SpanContextConfig{
+			TraceID: oteltrace.TraceID{1}, SpanID: oteltrace.SpanID{2}, TraceFlags: flags, Remote: true,
+		}))
+	}
+	for _, flags := range []oteltrace.TraceFlags{0, oteltrace.FlagsSampled} {
+		if _, err := client.Ask(within(flags), &rpctestv1.AskRequest{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if spans := recorder.Ended(); len(spans) != 1 || spans[0].Parent().SpanID() != (oteltrace.SpanID{2}) {
+		t.Errorf("spans: %v, want that of the call whose trace is recorded", spans)
 	}
 }
 

@@ -109,6 +109,7 @@ func (s *Server) grpcServer() *grpc.Server {
 		grpc.Creds(port.Credentials()),
 		grpc.MaxRecvMsgSize(MessageMax), grpc.MaxSendMsgSize(MessageMax), grpc.MaxHeaderListSize(HeaderMax),
 		grpc.MaxConcurrentStreams(StreamsMax),
+		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connectionWindow),
 		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))*workersPerCPU), // whose stacks have grown already; more calls than that get goroutines of their own
 		grpc.ConnectionTimeout(port.GreetingMax),
 		grpc.KeepaliveParams(keepalive.ServerParameters{

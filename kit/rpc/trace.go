@@ -21,7 +21,7 @@ func (s *Server) startSpan(caller, ctx context.Context, m *method, c *call) (con
 		return ctx, nil
 	}
 	ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
-	provider := s.recorder(parent, remote, c)
+	provider := s.recorder(parent, remote)
 	if provider == nil {
 		return ctx, nil
 	}
@@ -30,13 +30,14 @@ func (s *Server) startSpan(caller, ctx context.Context, m *method, c *call) (con
 		trace.WithAttributes(attribute.String("room", m.room.name), attribute.String("request_id", c.requestID)))
 }
 
-// recorder is where the span of a call is recorded, nil when it is not: beside its parent's, or, when another process
-// recorded the caller's side (a room, or the front door that passed a request on), in this process's own.
-func (s *Server) recorder(parent trace.Span, remote trace.SpanContext, c *call) trace.TracerProvider {
+// recorder is where the span of a call is recorded, nil when it is not: beside its parent's, or, when that one was recorded
+// elsewhere (by a room in another process, the front door that passed a request on, whoever began a run that is driven
+// here now), in this process's own.
+func (s *Server) recorder(parent trace.Span, remote trace.SpanContext) trace.TracerProvider {
 	if parent.IsRecording() {
 		return parent.TracerProvider()
 	}
-	if (c.away || c.edge) && remote.IsSampled() {
+	if remote.IsSampled() {
 		return s.network.Tracer
 	}
 	return nil

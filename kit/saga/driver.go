@@ -53,6 +53,7 @@ type Driver struct {
 	o       Options
 	owner   string // of the runs that are ours
 	leases  *lease.Keeper
+	shared  bool // with the drivers of other processes, from the beginning
 	metrics *metrics
 
 	alive   context.Context // holds the driver's lease

@@ -28,7 +28,7 @@ func (d *Driver) name() {
 	if d.leases == nil {
 		d.leases = lease.New(d.store, lease.Options{Clock: d.o.Clock, Log: d.o.Log, Registerer: d.o.Registerer})
 	}
-	if d.leases.Shared() {
+	if d.shared = d.leases.Shared(); d.shared {
 		d.owner = d.leases.Owner()
 	}
 	d.alive, d.giveUp = context.WithCancel(context.Background())
@@ -39,7 +39,7 @@ func (d *Driver) Owner() string { return d.owner }
 
 // enter gets hold of the runs: all of them in a store of our own, else a lease for those to come.
 func (d *Driver) enter(ctx context.Context, now time.Time) error {
-	if d.leases.Shared() {
+	if d.shared {
 		return d.live(ctx)
 	}
 	var taken int64
@@ -147,7 +147,7 @@ func takeFrom(tx sqlstore.Tx, from, to string, now time.Time) (int64, error) {
 }
 
 // ours says that a run is this driver's to drive.
-func (d *Driver) ours(r Run) bool { return !d.leases.Shared() || r.Owner == d.owner }
+func (d *Driver) ours(r Run) bool { return !d.shared || r.Owner == d.owner }
 
 // own makes a kicked run ours if its owner lives no more; a run of one who lives is left to it.
 func (d *Driver) own(ctx context.Context, r Run) (Run, error) {
@@ -177,7 +177,7 @@ func (d *Driver) own(ctx context.Context, r Run) (Run, error) {
 
 // whose is the owner to whose runs the driver confines itself, "" for everybody's.
 func (d *Driver) whose() string {
-	if d.leases.Shared() {
+	if d.shared {
 		return d.owner
 	}
 	return ""

@@ -29,6 +29,7 @@ type conn struct {
 	durable bool                // it is there to write
 	shared  bool                // others write the file
 	seen    string              // its version when this connection began last; only if it is shared
+	glance  bool                // a view of one statement is under way, without a transaction
 	quiet   *sync.Mutex         // held during a transaction that writes, unless nil
 	grew    func(pages int)     // told by how much a commit has lengthened the log, unless nil
 }
@@ -148,6 +149,12 @@ func (c *conn) Begin() (alone bool, err error) {
 // BeginView leaves it to the first statement to take the snapshot.
 func (c *conn) BeginView() error { return c.run("BEGIN") }
 
+// BeginGlance has nothing to do: a statement outside of any transaction is one of its own.
+func (c *conn) BeginGlance() error {
+	c.glance = true
+	return nil
+}
+
 // Commit has nobody to tell news to.
 func (c *conn) Commit(int64) error {
 	if err := c.run("COMMIT"); err != nil {
@@ -162,6 +169,10 @@ func (c *conn) Commit(int64) error {
 
 // Rollback fails when an error has rolled back already.
 func (c *conn) Rollback() error {
+	if c.glance {
+		c.glance = false
+		return nil
+	}
 	defer c.rest()
 	return c.run("ROLLBACK")
 }

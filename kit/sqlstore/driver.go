@@ -15,6 +15,8 @@ type Conn interface {
 	Begin() (alone bool, err error)
 	// BeginView begins one that reads the snapshot which its first statement takes, and cannot write.
 	BeginView() error
+	// BeginGlance begins a view of one statement, which is its own snapshot.
+	BeginGlance() error
 	// Commit makes the transaction durable; afterwards news, unless 0, is told to whoever listens elsewhere.
 	Commit(news int64) error
 	// Rollback ends the transaction without effect. It may fail when an error has ended it already.
@@ -101,7 +103,12 @@ func newGrouped(o Options, b Backend) (*grouped, error) {
 }
 
 func (d *grouped) View(ctx context.Context, fn func(Tx) error) error {
-	return d.readers.view(ctx, d.name, fn)
+	return d.readers.view(ctx, d.name, false, fn)
+}
+
+// Glance sees to it that fn makes one statement alone.
+func (d *grouped) Glance(ctx context.Context, fn func(Tx) error) error {
+	return d.readers.view(ctx, d.name, true, fn)
 }
 
 func (d *grouped) Update(ctx context.Context, fn func(Tx) error) error {

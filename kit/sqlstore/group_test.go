@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/seed-21071466/souk/kit/problem"
 )
 
 // How a member of a random group ends.
@@ -102,9 +104,10 @@ func newMix(t *testing.T) *mix {
 // run puts the members into one group, in this order, and returns the hooks that ran.
 func (x *mix) run(members []*member) (hooks []int) {
 	begun, over := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) }) // it may run again
 	var all sync.WaitGroup
 	all.Go(func() {
-		_ = x.store.Update(x.Context(), func(Tx) error { close(begun); <-over; return nil })
+		_ = x.store.Update(x.Context(), func(Tx) error { begin(); <-over; return nil })
 	})
 	<-begun
 	for i, m := range members {
@@ -213,5 +216,112 @@ func TestSomebodyAloneNeverWaitsForOthers(t *testing.T) {
 	_ = x.store.Close() // the writer's fields are at rest
 	if x.writer.group.gathered || x.writer.last != 1 {
 		t.Errorf("gathered: %v, members: %d", x.writer.group.gathered, x.writer.last)
+	}
+}
+
+// shaky is a connection to a database that undoes transactions and loses their connections, as one that others write does.
+type shaky struct {
+	Conn
+	fates  []error // of the next commits; nil commits
+	begins int
+	alone  bool
+}
+
+var (
+	errConflict = errors.New("undone for the sake of others")
+	errUnknown  = errors.New("the answer to the commit was lost")
+)
+
+func (s *shaky) Begin() (bool, error) {
+	s.begins++
+	_, err := s.Conn.Begin()
+	return s.alone, err
+}
+
+func (s *shaky) Commit(news int64) error {
+	var fate error
+	if len(s.fates) > 0 {
+		fate, s.fates = s.fates[0], s.fates[1:]
+	}
+	if fate != nil {
+		return fate
+	}
+	return s.Conn.Commit(news)
+}
+
+func (s *shaky) Fate(err error) Fate {
+	switch {
+	case errors.Is(err, errConflict):
+		return Again
+	case errors.Is(err, errUnknown):
+		return Lost
+	}
+	return s.Conn.Fate(err)
+}
+
+// shake puts a shaky connection beneath a store that is at rest.
+func (x *mix) shake(alone bool, fates ...error) *shaky {
+	s := &shaky{Conn: x.writer.conn, alone: alone, fates: fates}
+	x.writer.conn = s
+	return s
+}
+
+func TestAGroupThatWasUndoneRunsAgainWhole(t *testing.T) {
+	x := newMix(t)
+	defer x.store.Close()
+	s := x.shake(true, errConflict, errConflict)
+	members := []*member{{to: 0, from: 1, add: 1}, {ending: refuses, to: 1, add: 5}, {to: 2, from: 0, add: 3}}
+	x.run(members)
+	if got := x.stored(); !slices.Equal(got, []int{2, 1, 5}) || s.begins < 3 {
+		t.Errorf("stored %v after %d transactions", got, s.begins)
+	}
+	for i, m := range members {
+		if m.runs < 3 || errors.Is(m.err, errNo) != (m.ending == refuses) {
+			t.Errorf("member %d ran %d times: %v", i, m.runs, m.err)
+		}
+	}
+}
+
+func TestRerunsAreBounded(t *testing.T) {
+	x := newMix(t)
+	defer x.store.Close()
+	s := x.shake(true, slices.Repeat([]error{errConflict}, rerunsMax+1)...)
+	m := &member{to: 1, add: 1}
+	if err := x.store.Update(t.Context(), m.update); !problem.Is(err, "storage_unavailable") || m.runs != rerunsMax+1 {
+		t.Errorf("%d runs, %v", m.runs, err)
+	}
+	if got := x.stored(); got[1] != 1 || len(s.fates) != 0 {
+		t.Errorf("stored %v", got)
+	}
+}
+
+func TestACommitOfUnknownOutcomeDoesNotRunAgain(t *testing.T) {
+	x := newMix(t)
+	defer x.store.Close()
+	x.shake(true, errUnknown)
+	m := &member{to: 1, add: 1}
+	if err := x.store.Update(t.Context(), m.update); !problem.Is(err, "storage_unavailable") || m.runs != 1 {
+		t.Errorf("%d runs, %v", m.runs, err)
+	}
+	if err := x.store.Update(t.Context(), m.update); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatOthersWroteIsNotRemembered(t *testing.T) {
+	x := newMix(t)
+	defer x.store.Close()
+	for _, alone := range []bool{true, false} {
+		s := x.shake(alone)
+		var before, after uint64
+		for _, seen := range []*uint64{&before, &after} {
+			if err := x.store.Update(t.Context(), func(tx Tx) (err error) { *seen, _ = Undone(tx); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if (before == after) != alone {
+			t.Errorf("alone is %v, and undone went from %d to %d", alone, before, after)
+		}
+		x.writer.conn = s.Conn
 	}
 }

@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -71,4 +72,29 @@ func TestFailedMigrationLeavesNothing(t *testing.T) {
 		t.Fatal("a broken script was applied")
 	}
 	_ = mustOpen(t, path, schemaOf(map[string]string{"001_books.sql": makeBooks})).Close()
+}
+
+func TestAPlanSaysWhatIsAppliedAndChangesNothing(t *testing.T) {
+	o := sqlstore.Options{Schemas: []sqlstore.Schema{schemaOf(map[string]string{"001_books.sql": makeBooks, "002_title.sql": addTitle})}}
+	path := filepath.Join(t.TempDir(), "shelf.db")
+	plan := func(want ...bool) {
+		t.Helper()
+		steps, err := sqlstore.Plan(path, o)
+		if err != nil || len(steps) != 2 || steps[0].Applied != want[0] || steps[1].Applied != want[1] || steps[0].Component != "shelf" || steps[1].Name != "002_title.sql" {
+			t.Errorf("the plan is %+v, %v", steps, err)
+		}
+	}
+	plan(false, false)
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the plan made the file: %v", err)
+	}
+	_ = mustOpen(t, path, schemaOf(map[string]string{"001_books.sql": makeBooks})).Close()
+	plan(true, false)
+	if done, err := sqlstore.Migrate(t.Context(), path, o); err != nil || len(done) != 1 || done[0].Version != 2 || !done[0].Applied {
+		t.Errorf("did %+v, %v", done, err)
+	}
+	plan(true, true)
+	if done, err := sqlstore.Migrate(t.Context(), path, o); err != nil || len(done) != 0 {
+		t.Errorf("did %+v again, %v", done, err)
+	}
 }

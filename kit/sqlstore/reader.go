@@ -22,18 +22,22 @@ func newReaders(open func(context.Context) (Conn, error), n int) *readers {
 	return &readers{open: open, slots: make(chan struct{}, n), gone: make(chan struct{})}
 }
 
-// view runs fn on a connection of its own. The snapshot is taken by the first statement.
-func (p *readers) view(ctx context.Context, store string, fn func(Tx) error) error {
+// view runs fn on a connection of its own. The snapshot is taken by the first statement, which may be said to be the only
+// one.
+func (p *readers) view(ctx context.Context, store string, glance bool, fn func(Tx) error) error {
 	c, err := p.take(ctx, store)
 	if err != nil {
 		return err
 	}
-	t := &tx{ctx: ctx, conn: c}
+	t, begin := &tx{ctx: ctx, conn: c, glance: glance}, c.BeginView
+	if glance {
+		begin = c.BeginGlance
+	}
 	defer func() {
 		t.end()
 		p.give(c, c.Rollback())
 	}()
-	if err := c.BeginView(); err != nil {
+	if err := begin(); err != nil {
 		return unavailable(store, err)
 	}
 	if err = fn(t); err != nil && t.fatal != nil {

@@ -79,9 +79,10 @@ const (
 	QueueMaxDefault = 1024
 )
 
-// Driver is a database beneath a Store. It keeps the contract of View and Update; the suite in sqlstoretest is its text.
+// Driver is a database beneath a Store. It keeps the contract of View, Glance and Update; the suite in sqlstoretest is its text.
 type Driver interface {
 	View(ctx context.Context, fn func(Tx) error) error
+	Glance(ctx context.Context, fn func(Tx) error) error // a View in which fn makes one statement
 	Update(ctx context.Context, fn func(Tx) error) error
 	Close() error
 }
@@ -156,11 +157,29 @@ func (s *Store) View(ctx context.Context, fn func(Tx) error) error {
 	return s.traced(ctx, "view", fn, s.view)
 }
 
-// view asks once more when the driver was swapped and closed before fn began.
+// Glance is a View in which fn makes one statement, and a second one fails. A database on a server is then asked once
+// and not three times.
+func (s *Store) Glance(ctx context.Context, fn func(Tx) error) error {
+	refuseNested(ctx, s.name, "Glance")
+	if !trace.SpanFromContext(ctx).IsRecording() {
+		return s.glance(ctx, fn)
+	}
+	return s.traced(ctx, "view", fn, s.glance)
+}
+
 func (s *Store) view(ctx context.Context, fn func(Tx) error) error {
+	return s.asked(func(d Driver) error { return d.View(ctx, fn) })
+}
+
+func (s *Store) glance(ctx context.Context, fn func(Tx) error) error {
+	return s.asked(func(d Driver) error { return d.Glance(ctx, fn) })
+}
+
+// asked asks once more when the driver was swapped and closed before it began.
+func (s *Store) asked(ask func(Driver) error) error {
 	for {
 		asked := s.lies.Load()
-		err := asked.View(ctx, fn)
+		err := ask(asked.Driver)
 		if !errors.Is(err, ErrClosed) || s.lies.Load() == asked {
 			return err
 		}

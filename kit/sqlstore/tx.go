@@ -8,6 +8,9 @@ import (
 // errEnded answers whoever keeps a Tx beyond its function.
 var errEnded = errors.New("the transaction has ended")
 
+// errGlanced answers the second statement of a Glance.
+var errGlanced = errors.New("a Glance makes one statement; for more of them there is View")
+
 // tx is a transaction on one connection.
 type tx struct {
 	ctx     context.Context // the caller's
@@ -18,6 +21,8 @@ type tx struct {
 	few     [2]*Rows // where open begins
 	hooks   []func()
 	news    int64
+	glance  bool  // there is one statement
+	glanced bool  // it was made
 	wrote   bool  // a statement changed something
 	aborted error // an error behind which the transaction goes on only from a savepoint
 	fatal   error // an error that ended the outer transaction
@@ -134,7 +139,10 @@ func (t *tx) over() error {
 		return t.fatal
 	case t.aborted != nil:
 		return t.aborted
+	case t.glanced:
+		return errGlanced
 	case t.update == nil:
+		t.glanced = t.glance
 		return t.ctx.Err()
 	}
 	return nil

@@ -101,6 +101,11 @@ func seen(t *testing.T, placement shop.Placement) {
 	}
 	for _, id := range []string{traceID, answer.Header.Get("X-Request-Id")} {
 		var tree string
+		t.Cleanup(func() {
+			if line := missing(tree); line != "" {
+				t.Logf("souk trace %s lacks %q:\n%s", id, line, tree)
+			}
+		})
 		shop.Eventually(t, "souk trace "+id+" shows every room", func() bool {
 			tree, _ = shop.Souk(t, "trace", id, "--url", s.URL, "--key", s.Key)
 			return missing(tree) == ""

@@ -166,6 +166,9 @@ func (d *database) configFor(as role, hear pgconn.NotificationHandler) *pgconn.C
 	bound("statement_timeout", as.statement)
 	bound("lock_timeout", as.lock)
 	bound("idle_in_transaction_session_timeout", as.idle)
+	if as == reads {
+		c.RuntimeParams["default_transaction_read_only"] = "on" // for what is read outside of a transaction
+	}
 	if patience := as.patience(c.RuntimeParams["statement_timeout"]); patience > 0 {
 		c.AfterNetConnect = func(_ context.Context, _ *pgconn.Config, raw net.Conn) (net.Conn, error) {
 			return &patientConn{Conn: raw, patience: patience}, nil

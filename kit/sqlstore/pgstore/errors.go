@@ -23,6 +23,7 @@ const (
 	noSuchStatement  = "26000"
 	idleTooLong      = "25P03"
 	noSuchDatabase   = "3D000"
+	noSuchSchema     = "3F000"
 	notAllowed       = "42501"
 	lockNotAvailable = "55P03"
 	canceled         = "57014"
@@ -105,7 +106,7 @@ func (d *database) advice(err error) string {
 		return fmt.Sprintf("; make it with: CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8'", quoted(d.config.Database))
 	case strings.HasPrefix(refused.Code, classAuthorize):
 		return "; are user and password of the URL right?"
-	case refused.Code == notAllowed:
+	case refused.Code == notAllowed, refused.Code == noSuchSchema:
 		return fmt.Sprintf("; let the user make the schema, or make it for him: CREATE SCHEMA %s AUTHORIZATION %s", quoted(d.schema), quoted(d.config.User))
 	}
 	return ""

@@ -26,6 +26,9 @@ func (d *database) migrate(ctx context.Context, schemas []sqlstore.Schema) (done
 	if err := d.requireServer(s.raw); err != nil {
 		return nil, err
 	}
+	if err := s.requireDurable(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.bootstrap(ctx); err != nil {
 		return nil, d.explain(err)
 	}

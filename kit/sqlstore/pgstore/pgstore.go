@@ -20,10 +20,16 @@ import (
 	"github.com/seed-21071466/souk/kit/sqlstore"
 )
 
+// readersDefault is Options.Readers here: more than over a file, for a view mostly waits for the network.
+const readersDefault = 4
+
 // Open opens the schema named o.Name in the database at url, making the schema if need be, and migrates it. The url is
 // postgres://user:password@host:5432/database?sslmode=…; its other parameters are settings of the session, of which
 // search_path names another schema. No error tells the password.
 func Open(ctx context.Context, url string, o sqlstore.Options) (*sqlstore.Store, error) {
+	if o.Readers <= 0 {
+		o.Readers = readersDefault
+	}
 	o = o.WithDefaults()
 	d, err := newDatabase(url, o)
 	if err != nil {

@@ -20,6 +20,7 @@ type session struct {
 	stmts   map[string]*stmt
 	named   int   // statements, to name the next
 	pending bool  // a view has begun; its BEGIN travels with the first statement
+	glance  bool  // a view of one statement has begun, which goes without BEGIN
 	reading *rows // the result that is coming in
 }
 
@@ -214,6 +215,15 @@ func (s *session) BeginView() error {
 	return nil
 }
 
+// BeginGlance leaves it to the one statement.
+func (s *session) BeginGlance() error {
+	s.glance = true
+	return nil
+}
+
+// fresh is a view whose first statement has not been answered, so that a connection lost while idle may be replaced.
+func (s *session) fresh() bool { return s.pending || s.glance }
+
 // Commit leaves the outcome unknown when the connection is lost meanwhile: then it must not run again.
 func (s *session) Commit(news int64) error {
 	if err := s.settle(); err != nil {
@@ -246,8 +256,12 @@ func (s *session) Commit(news int64) error {
 	return nil
 }
 
-// Rollback has nothing to do before a view's first statement.
+// Rollback has nothing to do before a view's first statement, nor after one that is alone.
 func (s *session) Rollback() error {
+	if s.glance {
+		s.glance = false
+		return s.settle()
+	}
 	if s.pending {
 		s.pending = false
 		return nil

@@ -74,7 +74,7 @@ func (st *stmt) start(ctx context.Context, args []any) (r *rows, err error) {
 	}
 	for range 2 {
 		r, err = st.send(ctx, args)
-		if err == nil || !st.s.pending || !st.s.dead() || ctx.Err() != nil {
+		if err == nil || !st.s.fresh() || !st.s.dead() || ctx.Err() != nil {
 			break
 		}
 		st.s.drop()
@@ -87,7 +87,7 @@ func (st *stmt) start(ctx context.Context, args []any) (r *rows, err error) {
 
 func (st *stmt) send(ctx context.Context, args []any) (*rows, error) {
 	s := st.s
-	if s.pending && s.dead() {
+	if s.fresh() && s.dead() {
 		if err := s.connect(ctx); err != nil {
 			return nil, finalError{err}
 		}
@@ -106,6 +106,10 @@ func (st *stmt) send(ctx context.Context, args []any) (*rows, error) {
 		return r, r.begin(st)
 	}
 	r.from = s.raw.ExecStatement(ctx, st.known, st.values, st.types, st.formats)
+	if s.glance && s.dead() { // it was lost while nobody used it
+		_, err := r.from.Close()
+		return nil, s.failed(err)
+	}
 	s.reading = r
 	return r, nil
 }

@@ -125,6 +125,31 @@ func (s *suite) writeInView() {
 	s.wants("a", -1)
 }
 
+func (s *suite) glance() {
+	s.ok(s.set("a", 7))
+	n := 0
+	s.ok(s.store.Glance(s.Context(), func(tx sqlstore.Tx) (err error) {
+		n, err = get(tx, "a")
+		return err
+	}))
+	if n != 7 {
+		s.Errorf("saw %d", n)
+	}
+	err := s.store.Glance(s.Context(), func(tx sqlstore.Tx) error {
+		_, first := get(tx, "a")
+		s.ok(first)
+		_, err := get(tx, "a")
+		return err
+	})
+	if err == nil {
+		s.Error("a glance made two statements")
+	}
+	if s.store.Glance(s.Context(), func(tx sqlstore.Tx) error { return set(tx, "a", 8) }) == nil {
+		s.Error("a glance wrote")
+	}
+	s.wants("a", 7)
+}
+
 func (s *suite) ddl() {
 	s.ok(s.update(func(tx sqlstore.Tx) error {
 		_, err := tx.Exec("CREATE TABLE extra (id INTEGER PRIMARY KEY)")

@@ -44,6 +44,7 @@ func Run(t *testing.T, h Harness) {
 		{"a query without rows answers ErrNoRows", (*suite).noRows},
 		{"a view is one snapshot, whatever is committed meanwhile", (*suite).snapshot},
 		{"a write in a view fails and changes nothing", (*suite).writeInView},
+		{"a glance makes one statement and writes nothing", (*suite).glance},
 		{"a refusal undoes its own update and no other of its group", (*suite).refusal},
 		{"a refusal is told after what it saw is durable", (*suite).refusalAfterCommit},
 		{"updates that only read or change nothing leave their group alone", (*suite).idleMembers},

@@ -51,9 +51,10 @@ func (words) HoldOverdue(order string, deadline time.Time) eventlog.Event {
 // shop is an inventory over a real store.
 type shop struct {
 	*app.Inventory
-	t     testing.TB
-	path  string
-	clock *clock.Fake
+	t      testing.TB
+	path   string
+	clock  *clock.Fake
+	shared bool // with other processes
 }
 
 func open(t testing.TB) *shop {
@@ -68,7 +69,7 @@ func (s *shop) open() {
 	s.t.Helper()
 	ctx := context.Background()
 	store, err := sqlstoretest.Open(ctx, s.path, sqlstore.Options{
-		Name: "inventory", Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema(), idem.Schema()},
+		Name: "inventory", Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema(), idem.Schema()}, Shared: s.shared,
 	})
 	must(s.t, err)
 	log, err := eventlog.New(store)

@@ -42,6 +42,7 @@ func (a *App) Advance(ctx context.Context, run saga.Run) (saga.Run, error) {
 	if err := p.load(ctx); err != nil {
 		return run, err
 	}
+	ctx = p.placed.Within(ctx) // when nobody waits for the run: it came from a poll, or from a process that lives no more
 	for p.run.State.Active() {
 		next := p.course.next(&p.order)
 		if next.over() {
@@ -74,13 +75,14 @@ func (p *passage) decided() bool {
 
 // load reads the order, unless it was placed by this process a moment ago. An order that
 // has moved on since then costs nothing but a second look, when the facts are flushed.
+// Where another process may have moved it, memory could say that nothing is left to do.
 func (p *passage) load(ctx context.Context) error {
 	orderID := p.course.orderID(p.run.ID)
 	if h, ok := p.app.hot.take(p.run.ID); ok {
 		p.begin(known{h.order, h.meta}, h.token)
 		return nil
 	}
-	if k, ok := p.app.recent.get(orderID); ok && k.order.Decided() {
+	if k, ok := p.app.recent.get(orderID); ok && k.order.Decided() && !p.app.Store.Shared() {
 		p.begin(k, "")
 		return nil
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/id"
 	"github.com/seed-21071466/souk/kit/lease"
-	"github.com/seed-21071466/souk/kit/saga"
 	"github.com/seed-21071466/souk/services/orders/app"
 	"github.com/seed-21071466/souk/services/orders/order"
 )
@@ -132,7 +131,7 @@ func TestAnOrderOfAProcessThatDiedIsDecidedByAnother(t *testing.T) {
 	if got := <-answer; got.Pending || got.Order.Status != order.Confirmed {
 		t.Errorf("the order is %s (pending %v), want confirmed", got.Order.Status, got.Pending)
 	}
-	if took, bound := b.clock.Now().Sub(began), lease.TTLDefault+3*saga.PollDefault; took > bound {
+	if took, bound := b.clock.Now().Sub(began), 3*lease.TTLDefault; took > bound {
 		t.Errorf("it was taken over and decided after %v, want within %v", took, bound)
 	}
 	o := b.state()

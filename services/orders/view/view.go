@@ -75,7 +75,11 @@ func New(s Source, rows *projection.Projector) *Orders { return &Orders{Source: 
 
 // view reads once the rows show all that is durable now.
 func (v *Orders) view(ctx context.Context, read func(tx sqlstore.Tx) error) error {
-	if err := v.rows.WaitFor(ctx, v.Log.Head()); err != nil {
+	head, err := v.Log.HeadNow(ctx)
+	if err != nil {
+		return err
+	}
+	if err := v.rows.WaitFor(ctx, head); err != nil {
 		return err
 	}
 	return v.Store.View(ctx, read)

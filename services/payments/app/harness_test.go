@@ -55,7 +55,9 @@ type setup struct {
 	options  app.Options
 	sandbox  sandbox.Options
 	webhooks bool
-	idle     bool // the unattended work is not begun
+	idle     bool  // the unattended work is not begun
+	beside   *shop // another process, whose store and provider it shares
+	shared   bool  // another will come
 }
 
 func fast() app.Options {
@@ -74,6 +76,7 @@ func open(t testing.TB, dir string, s setup) *shop {
 	var err error
 	h.store, err = sqlstoretest.Open(ctx, filepath.Join(dir, "payments.db"), sqlstore.Options{
 		Name: "payments", Schemas: []sqlstore.Schema{app.Schema(), eventlog.Schema(), idem.Schema()}, Log: quiet,
+		Shared: s.shared || s.beside != nil,
 	})
 	must(err)
 	h.events, err = eventlog.New(h.store)
@@ -83,8 +86,12 @@ func open(t testing.TB, dir string, s setup) *shop {
 	if s.webhooks {
 		s.sandbox.WebhookURL = server.URL
 	}
-	h.sandbox, err = sandbox.Open(filepath.Join(dir, "provider"), s.sandbox)
-	must(err)
+	if s.beside != nil {
+		h.sandbox = s.beside.sandbox
+	} else {
+		h.sandbox, err = sandbox.Open(filepath.Join(dir, "provider"), s.sandbox)
+		must(err)
+	}
 	var p provider.Provider = h.sandbox
 	if s.wrap != nil {
 		p = s.wrap(h, p)

@@ -25,7 +25,7 @@ func (p *Payments) keepWebhook(tx sqlstore.Tx, e provider.Event, body []byte, kn
 }
 
 func (p *Payments) dueWebhooks(ctx context.Context, now time.Time) (due []*webhook, err error) {
-	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
+	err = p.Store.Glance(ctx, func(tx sqlstore.Tx) error {
 		due = nil
 		rows, err := tx.Query(`SELECT provider, event_id, provider_id, tries FROM webhooks
 			WHERE due_at > 0 AND due_at <= ? ORDER BY due_at LIMIT ?`, now.UnixMicro(), batchMax)

@@ -7,11 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// others is what memory knows of the commits of other processes. What they change is quoted as it was for as long as
-// the news of it is under way: a moment, and a second when the news was lost. A price that is not in memory is read, so
-// that a new one holds at once.
+// others is what memory knows of the commits of other processes. A price that one of them has changed holds at once: each
+// quote asks the store how far its log has come, and forgets what is older. Channels and tax rates, which are no events,
+// are quoted as they were for as long as the news of a change is under way: a moment, and a second when it was lost.
 type others struct {
 	heard   atomic.Uint64 // Store.Elsewhere when all in memory was last known to be new
+	seen    atomic.Int64  // the end of the log then
 	mu      sync.Mutex    // one at a time reads anew
 	changes uint64        // of settings by this process, which a reading begun before must not undo
 }
@@ -43,7 +44,11 @@ func (o *others) changesNow() uint64 {
 // current is the settings, read anew when another process may have changed them; then prices are forgotten as well.
 func (a *App) current(ctx context.Context) (*settings, error) {
 	count, _ := a.Store.Elsewhere()
-	if count == a.others.heard.Load() {
+	head, err := a.Log.HeadNow(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask how far the log has come: %w", err)
+	}
+	if !a.Store.Shared() || count == a.others.heard.Load() && head == a.others.seen.Load() {
 		return a.settings.Load(), nil
 	}
 	changes := a.others.changesNow()
@@ -54,6 +59,7 @@ func (a *App) current(ctx context.Context) (*settings, error) {
 	}
 	if a.others.keepRead(&a.settings, read, changes) {
 		a.others.heard.Store(count)
+		a.others.seen.Store(head)
 	}
 	return a.settings.Load(), nil
 }

@@ -67,7 +67,7 @@ func (a *Shipping) current(ctx context.Context) (rates []rate.Rate, err error) {
 	if !a.Store.Shared() {
 		return *a.rates.Load(), nil
 	}
-	err = a.Store.View(ctx, func(tx sqlstore.Tx) error {
+	err = a.Store.Glance(ctx, func(tx sqlstore.Tx) error {
 		rates, err = a.read(tx)
 		return err
 	})
