@@ -17,8 +17,8 @@ import (
 
 // The bars of a check that passes.
 const (
-	largeOrders = 100_000 // and SKUs
-	largeLines  = 2       // of an order
+	largeOrders = 100_000   // and SKUs
+	largeLines  = 2         // of an order
 	largeMemory = 300 << 20 // bytes of heap, those of the stub included
 	smallMemory = 20 << 20  // bytes that a check takes however few the orders, and that other tests left
 )
