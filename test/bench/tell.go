@@ -55,7 +55,7 @@ func (b *bench) tellPlacements(ctx context.Context, all []*placement, bare *bare
 		}
 		verdict, _ := p.doors[0].verify(ctx)
 		b.report.Verify = strings.TrimSpace(b.report.Verify + "\n" + p.name + ": " + verdict)
-		line := p.found.placed(p.name)
+		line := p.found.placed(p.title())
 		line.Processes = len(p.fleet.Processes)
 		b.report.Placements = append(b.report.Placements, line)
 		for _, part := range sortedKeys(p.found.each) {
@@ -105,10 +105,18 @@ func (r *report) printPlacements(out io.Writer) {
 	for _, row := range rows {
 		line := "| " + row.name
 		for _, p := range r.Placements {
-			line += " | " + row.of(p)
+			line += " | " + orNone(row.of(p))
 		}
 		fmt.Fprintf(out, "%s |\n", line)
 	}
+}
+
+// orNone writes a line for what has no value: nothing but noughts.
+func orNone(text string) string {
+	if strings.ContainsAny(text, "123456789") {
+		return text
+	}
+	return "–"
 }
 
 func pair(a, b float64) string { return short(a) + " / " + short(b) }
