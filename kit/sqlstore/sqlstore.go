@@ -40,6 +40,9 @@ type Tx interface {
 	Context() context.Context
 	// Exec runs a statement without rows and tells how many it changed.
 	Exec(query string, args ...any) (affected int64, err error)
+	// Do is Exec for whoever need not know how many rows it changed. A server is sent the statement together with the next
+	// one, so that its error may be returned by that, or be the update's.
+	Do(query string, args ...any) error
 	// Query runs a statement with rows. Close them; those forgotten are closed when the transaction ends.
 	Query(query string, args ...any) (*Rows, error)
 	// QueryRow runs a statement of which at most one row matters.

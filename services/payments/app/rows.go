@@ -69,7 +69,7 @@ func (p *Payments) insert(tx sqlstore.Tx, i intent.Intent) error {
 	if err := checkAttempt(i); err != nil {
 		return err
 	}
-	_, err := tx.Exec(insertIntent+`VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`, p.values(tx, i)...)
+	err := tx.Do(insertIntent+`VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`, p.values(tx, i)...)
 	return err
 }
 

@@ -55,7 +55,7 @@ func (p *Payments) postponeWebhook(tx sqlstore.Tx, w *webhook) error {
 }
 
 func (p *Payments) setWebhook(tx sqlstore.Tx, w *webhook, tries int, due int64) error {
-	_, err := tx.Exec(`UPDATE webhooks SET tries = ?, due_at = ? WHERE shop = ? AND provider = ? AND event_id = ?`,
+	err := tx.Do(`UPDATE webhooks SET tries = ?, due_at = ? WHERE shop = ? AND provider = ? AND event_id = ?`,
 		tries, due, p.Shop, w.provider, w.eventID)
 	return err
 }
