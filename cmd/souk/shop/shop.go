@@ -158,7 +158,8 @@ func through(seed uint64) func(bus.Feed) bus.Feed {
 // ServeHTTP serves the public API where the front door is here; elsewhere only /healthz, /readyz and /metrics.
 func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Ready is nil when every room here can serve. The broker must have been reached once, and every consumer must know where
+// Ready is nil when every room here can serve. The rooms that are asked elsewhere must have been there once, or have been
+// waited for; the broker must have been reached once, and every consumer must know where
 // its source ends; later a broker that is away delays events and stops no room, for the logs are the record.
 func (s *Shop) Ready(ctx context.Context) error {
 	var errs []error
@@ -167,7 +168,7 @@ func (s *Shop) Ready(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("room %s: %w", state.Room, state.Err))
 		}
 	}
-	return errors.Join(append(errs, s.joinedBroker())...)
+	return errors.Join(append(errs, s.joinedBroker(), s.network.missing())...)
 }
 
 // Gateway says whether the front door is here.
