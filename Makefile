@@ -30,8 +30,11 @@ bench: bin/souk ## measure the shop, beside the disk's and an append log's figur
 	go run ./test/bench $(ARGS)
 
 .PHONY: chaos
-chaos: bin/souk ## kill the shop at every point of a checkout and of what follows it, then at pairs of points
+chaos: bin/souk needs ## kill the shop at every point of its stories, in one process and room by room; then 100 rounds of faults under load
 	SOUK_TEST_BINARY=$(CURDIR)/bin/souk go test -count=1 -timeout 90m -v ./test/crash -args -whole | grep -v -e '^=== ' -e '"level"'
+	SOUK_TEST_BINARY=$(CURDIR)/bin/souk go test -count=1 -timeout 30m ./kit/sqlstore/move ./test/moving -args -whole
+	SOUK_TEST_BINARY=$(CURDIR)/bin/souk SOUK_TEST_PLACEMENT=split go test -count=1 -timeout 30m ./test/attack
+	SOUK_TEST_BINARY=$(CURDIR)/bin/souk go test -count=1 -timeout 60m -v ./test/chaos -args -rounds 100 | grep -v -e '^=== ' -e '"level"'
 
 .PHONY: replay
 replay: bin/souk ## buy the invoices of a real shop again, or of FILE=path, measure it, and balance the books twice

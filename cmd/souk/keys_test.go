@@ -107,7 +107,7 @@ func TestKeysThatCannotBe(t *testing.T) {
 		"a name that is taken":          {add("key"), "already"},
 		"a name of no kind":             {add("an;na"), "use 1 to 64"},
 		"the name of the shop's own":    {add("console"), "the shop's own"},
-		"a scope that nothing asks for": {add("anna", "dsek"), "there are desk and *"},
+		"a scope that nothing asks for": {add("anna", "dsek"), "there are backup, desk, placement and *"},
 		"a key that is not there":       {remove(k), "there is no key"},
 		"no shop to list":               {func() error { return (&keysListCmd{}).Run(nowhere, io.Discard) }, "no shop"},
 		"no shop to add to":             {func() error { return (&keysAddCmd{Name: "anna"}).Run(nowhere, io.Discard) }, "no shop"},

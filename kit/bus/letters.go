@@ -199,6 +199,7 @@ func (f *follower) redrive(ctx context.Context, subject string, by By) (done Red
 		case err != nil:
 			return done, fmt.Errorf("redrive %s of %s: %w", subject, f.Name, err)
 		case letter == "":
+			done.Left = 0 // so says the store; what this process remembers may be of a moment ago
 			return done, nil
 		}
 		done.Handled++

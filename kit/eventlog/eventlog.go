@@ -154,7 +154,7 @@ func (l *Log) Append(tx sqlstore.Tx, stream string, expected int64, events ...Ev
 
 func insert(tx sqlstore.Tx, r *Recorded) error {
 	m := &r.Meta
-	_, err := tx.Exec(insertEvent, r.Position, r.Stream, r.Version, r.Prev, r.Type, r.Schema, r.Data, m.Time,
+	err := tx.Do(insertEvent, r.Position, r.Stream, r.Version, r.Prev, r.Type, r.Schema, r.Data, m.Time,
 		m.Shop, m.Actor, m.OnBehalfOf, m.Reason, m.Correlation, m.Causation, m.Trace)
 	return err
 }

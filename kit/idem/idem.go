@@ -74,7 +74,7 @@ func Claim(tx sqlstore.Tx, k Key, ref string, now time.Time) (State, error) {
 	if found || err != nil {
 		return state, err
 	}
-	_, err = tx.Exec(insertKey, k.Shop, k.Principal, k.Method, k.Key, k.Digest[:], ref, []byte{}, now)
+	err = tx.Do(insertKey, k.Shop, k.Principal, k.Method, k.Key, k.Digest[:], ref, []byte{}, now)
 	if err != nil {
 		return State{}, fmt.Errorf("claim idempotency key for %s: %w", k.Method, err)
 	}
@@ -105,7 +105,7 @@ func Answer(tx sqlstore.Tx, method, ref string, answer []byte) error {
 	if answer == nil {
 		answer = []byte{}
 	}
-	if _, err := tx.Exec(updateAnswer, answer, ref, method); err != nil {
+	if err := tx.Do(updateAnswer, answer, ref, method); err != nil {
 		return fmt.Errorf("store answer of %s for %s: %w", method, ref, err)
 	}
 	return nil

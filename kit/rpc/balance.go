@@ -47,6 +47,7 @@ func (r *replica) turned(from, to connectivity.State) {
 type replicaKey struct{}
 
 func replicaOf(a resolver.Address) *replica {
+	//lint:ignore SA1019 an endpoint's own attributes do not reach a balancer that is made of base's pickers
 	r, _ := a.BalancerAttributes.Value(replicaKey{}).(*replica)
 	return r
 }
@@ -91,6 +92,7 @@ func (p *peer) replicas(known map[string]*replica, found []address.Endpoint) map
 func listed(known map[string]*replica, found []address.Endpoint) []resolver.Address {
 	list := make([]resolver.Address, len(found))
 	for i, e := range found {
+		//lint:ignore SA1019 see replicaOf
 		list[i] = resolver.Address{Addr: e.Addr, BalancerAttributes: attributes.New(replicaKey{}, known[e.Addr])}
 	}
 	return list
@@ -210,5 +212,6 @@ func (c counted) NewSubConn(at []resolver.Address, o balancer.NewSubConnOptions)
 		last = s.ConnectivityState
 		tell(s)
 	}
+	//lint:ignore SA1019 it is passed on, with the one address that it has
 	return c.ClientConn.NewSubConn(at, o)
 }

@@ -33,6 +33,20 @@ func (s *Server) Processes() []Elsewhere {
 	return all
 }
 
+// Serving reports whether some process of a room that is reached says at this moment that it serves.
+func (s *Server) Serving(room string) bool {
+	p := (*s.peers.Load())[room]
+	if p == nil {
+		return false
+	}
+	for _, r := range *p.known.Load() {
+		if r.ready.Load() {
+			return true
+		}
+	}
+	return false
+}
+
 // direct sends to one process, once.
 type direct struct {
 	peer    *peer

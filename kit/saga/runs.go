@@ -30,7 +30,7 @@ const columns = `id, saga, version, state, resume, step, attempt, next_at, epoch
 
 // Begin stores a new run, made by Definition.New.
 func Begin(tx sqlstore.Tx, r Run) error {
-	_, err := tx.Exec(`INSERT INTO saga_runs (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	err := tx.Do(`INSERT INTO saga_runs (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		r.ID, r.Saga, r.Version, r.State, r.Resume, r.Step, r.Attempt, micros(r.NextAt), r.Epoch, r.Owner,
 		clip(r.LastError), micros(r.StartedAt), micros(r.EndedAt))
 	if err != nil {

@@ -155,6 +155,9 @@ func (c *conn) BeginGlance() error {
 	return nil
 }
 
+// Flush has nothing to wait for.
+func (c *conn) Flush() error { return nil }
+
 // Commit has nobody to tell news to.
 func (c *conn) Commit(int64) error {
 	if err := c.run("COMMIT"); err != nil {
@@ -226,6 +229,12 @@ func (s *stmt) Exec(_ context.Context, args []any) (int64, error) {
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+// Do waits all the same: nothing is far.
+func (s *stmt) Do(args []any) (idle bool, err error) {
+	affected, err := s.Exec(context.Background(), args)
+	return affected == 0 && s.counts, err
 }
 
 // Query gives the statement back when the rows are closed.

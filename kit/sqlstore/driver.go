@@ -17,6 +17,9 @@ type Conn interface {
 	BeginView() error
 	// BeginGlance begins a view of one statement, which is its own snapshot.
 	BeginGlance() error
+	// Flush waits for the statements that Stmt.Do has left on their way; without any it does nothing. So do the next
+	// statement and Commit, whose error may be one of theirs.
+	Flush() error
 	// Commit makes the transaction durable; afterwards news, unless 0, is told to whoever listens elsewhere.
 	Commit(news int64) error
 	// Rollback ends the transaction without effect. It may fail when an error has ended it already.
@@ -40,6 +43,9 @@ type Stmt interface {
 	Counts() bool // it changes just as many rows as it says
 	// Exec runs it for its effect. Only in a View does ctx ever end.
 	Exec(ctx context.Context, args []any) (affected int64, err error)
+	// Do is Exec that need not wait: the statement may be sent with the next one, and fail then. idle says that it is known to
+	// have changed nothing.
+	Do(args []any) (idle bool, err error)
 	// Query runs it for its rows. Other statements may run before they are read; they are done with the statement
 	// when they are closed, in place of Done.
 	Query(ctx context.Context, args []any) (*Rows, error)

@@ -27,6 +27,8 @@ func (s *Store) Fence(ctx context.Context, most time.Duration) (*Fence, error) {
 		return nil, fmt.Errorf("fence store %s: %w", s.name, err)
 	}
 	f := &Fence{store: s, held: true}
+	f.mu.Lock() // it may fall before it is handed out
+	defer f.mu.Unlock()
 	f.timer = time.AfterFunc(most, f.Release)
 	return f, nil
 }

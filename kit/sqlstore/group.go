@@ -23,6 +23,7 @@ type group struct {
 	careful   bool // savepoints are set
 	protected bool // a savepoint stands at the present state
 	undid     bool // a member's writes were undone; the next group is careful from the start
+	late      bool // they were undone when it was to commit
 	running   *request
 	news      int64 // of the last kept member that had any
 	reruns    int   // of the whole group
@@ -51,6 +52,9 @@ func (g *group) full() bool {
 // run runs the members that have yet to run, and keeps or undoes what each wrote.
 func (g *group) run() {
 	for g.next < len(g.members) && g.fatal == nil {
+		if g.flush(); g.fatal != nil {
+			return
+		}
 		r := g.members[g.next]
 		g.next++
 		if g.fatal = g.begin(); g.fatal != nil {
@@ -62,11 +66,33 @@ func (g *group) run() {
 	}
 }
 
+// flush waits for what the last member has left on its way, before the next one runs. When some of it fails all writers
+// run again, with savepoints and waiting each for its own, so that it is known whose it was.
+func (g *group) flush() {
+	if err := g.w.conn.Flush(); err != nil {
+		g.failedLate(err)
+	}
+}
+
+// failedLate is after an error of a statement that nobody waited for.
+func (g *group) failedLate(err error) {
+	if g.careful || g.w.conn.Fate(err) != Aborted {
+		g.fatal = err
+		return
+	}
+	g.fatal = g.undo()
+}
+
 // settle ends the running member.
 func (g *group) settle() {
 	r := g.running
 	g.running = nil
 	r.tx.end()
+	if g.careful || r.failed() {
+		if err := g.w.conn.Flush(); err != nil && !r.failed() {
+			_ = r.tx.note(err) // below it is seen what that means
+		}
+	}
 	switch {
 	case r.tx.fatal != nil:
 		g.fatal = r.tx.fatal
@@ -133,10 +159,15 @@ func (g *group) undo() error {
 	return g.w.conn.Rollback()
 }
 
-// conclude commits what is kept.
+// conclude commits what is kept. What the last member has left on its way goes along, and when it fails the writers run
+// again.
 func (g *group) conclude() {
-	if g.fatal == nil && g.dirty {
-		g.fatal = g.commit()
+	if g.fatal != nil || !g.dirty {
+		return
+	}
+	if err := g.commit(); err != nil {
+		g.failedLate(err)
+		g.late = g.fatal == nil
 	}
 }
 
@@ -149,6 +180,10 @@ const (
 // again readies the whole group to run once more when the database has undone it for the sake of others, or the
 // connection was lost before the commit.
 func (g *group) again() bool {
+	if g.late {
+		g.late = false
+		return true
+	}
 	if g.fatal == nil || g.reruns == rerunsMax || g.w.conn.Fate(g.fatal) != Again {
 		return false
 	}

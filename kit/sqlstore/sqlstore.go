@@ -40,6 +40,9 @@ type Tx interface {
 	Context() context.Context
 	// Exec runs a statement without rows and tells how many it changed.
 	Exec(query string, args ...any) (affected int64, err error)
+	// Do is Exec for whoever need not know how many rows it changed. A server is sent the statement together with the next
+	// one, so that its error may be returned by that, or be the update's.
+	Do(query string, args ...any) error
 	// Query runs a statement with rows. Close them; those forgotten are closed when the transaction ends.
 	Query(query string, args ...any) (*Rows, error)
 	// QueryRow runs a statement of which at most one row matters.
@@ -79,9 +82,10 @@ const (
 	QueueMaxDefault = 1024
 )
 
-// Driver is a database beneath a Store. It keeps the contract of View and Update; the suite in sqlstoretest is its text.
+// Driver is a database beneath a Store. It keeps the contract of View, Glance and Update; the suite in sqlstoretest is its text.
 type Driver interface {
 	View(ctx context.Context, fn func(Tx) error) error
+	Glance(ctx context.Context, fn func(Tx) error) error // a View in which fn makes one statement
 	Update(ctx context.Context, fn func(Tx) error) error
 	Close() error
 }
@@ -157,22 +161,12 @@ func (s *Store) Glance(ctx context.Context, fn func(Tx) error) error {
 	return s.traced(ctx, "view", fn, s.glance)
 }
 
-// glancer is a driver that makes something of there being one statement.
-type glancer interface {
-	Glance(ctx context.Context, fn func(Tx) error) error
-}
-
 func (s *Store) view(ctx context.Context, fn func(Tx) error) error {
 	return s.asked(func(d Driver) error { return d.View(ctx, fn) })
 }
 
 func (s *Store) glance(ctx context.Context, fn func(Tx) error) error {
-	return s.asked(func(d Driver) error {
-		if g, ok := d.(glancer); ok {
-			return g.Glance(ctx, fn)
-		}
-		return d.View(ctx, fn)
-	})
+	return s.asked(func(d Driver) error { return d.Glance(ctx, fn) })
 }
 
 // asked asks once more when the driver was swapped and closed before it began.

@@ -52,6 +52,24 @@ func (t *tx) Exec(query string, args ...any) (int64, error) {
 	return affected, nil
 }
 
+func (t *tx) Do(query string, args ...any) error {
+	if t.update == nil {
+		_, err := t.Exec(query, args...)
+		return err
+	}
+	s, err := t.take(query)
+	if err != nil {
+		return t.note(err)
+	}
+	defer s.Done()
+	idle, err := s.Do(args)
+	if err != nil {
+		return t.note(err)
+	}
+	t.wrote = t.wrote || !idle && s.Writes()
+	return nil
+}
+
 func (t *tx) Query(query string, args ...any) (*Rows, error) {
 	s, err := t.take(query)
 	if err != nil {

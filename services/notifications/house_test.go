@@ -253,6 +253,13 @@ func (h *house) mailsAre(state string, n int) []*notificationsv1.Mail {
 	return list
 }
 
+// sweptUntil lets time pass until sweeps have left so many mails in a state: the sweep may not have begun to wait when the
+// clock was moved.
+func (h *house) sweptUntil(state string, n int) {
+	h.t.Helper()
+	h.until(state+" mails", func() bool { h.clock.Advance(time.Minute); return len(h.mails(state)) == n })
+}
+
 func (h *house) deliveries(endpoint, state string) []*notificationsv1.Delivery {
 	h.t.Helper()
 	client, ctx := h.staff()

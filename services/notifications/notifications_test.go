@@ -110,12 +110,12 @@ func TestWithoutAMailServerMailsAreFiles(t *testing.T) {
 	h.keepsNothingOf("Archer", "ann@example.com")
 
 	h.clock.Advance(8 * 24 * time.Hour)
-	h.mailsAre("skipped", 0)
+	h.sweptUntil("skipped", 0)
 	if len(h.mails("sent")) != 1 {
 		t.Error("a sent mail is forgotten with the skipped ones")
 	}
 	h.clock.Advance(83 * 24 * time.Hour)
-	h.mailsAre("", 0)
+	h.sweptUntil("", 0)
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("the file of a forgotten mail is still there: %v", err)
 	}

@@ -34,7 +34,6 @@ func TestInSplit(t *testing.T) {
 	defer func() { placement = shop.Chosen() }()
 	t.Run("a hundred buyers for ten pieces", TestAHundredBuyersForTenPieces)
 	t.Run("one cart ordered under many keys", TestOneCartOrderedUnderManyKeysIsOneOrder)
-	t.Run("client against webhook against reconciler", TestClientAgainstWebhookAgainstReconciler)
 	t.Run("cancel against dispatch", TestCancelAgainstDispatch)
 }
 

@@ -16,8 +16,27 @@ type bare struct {
 	program, database, broker string
 	like                      *placement // what it does as much as
 
-	grouped found // as many commits as the shop's stores made, which share some among updates
-	each    found // a commit for every update
+	ways []*way
+}
+
+// way is one understanding of what it is to do the same commits.
+type way struct {
+	name          string
+	commits, rows func(*found) float64 // of a checkout; of a commit
+	found         found
+}
+
+// bareWays from the least to the most. The stores of a shop let updates share commits, which the program does not.
+func bareWays() []*way {
+	one := func(*found) float64 { return 1 }
+	grouped := func(f *found) float64 { return f.perCheckout(f.commits) }
+	each := func(f *found) float64 { return f.perCheckout(f.updates) }
+	rows := func(f *found) float64 { return f.server.rows / max(f.updates, 1) }
+	return []*way{
+		{"bare: split's commits, a row each", grouped, one, newFound()},
+		{"bare: a commit an update, a row each", each, one, newFound()},
+		{"bare: a commit an update, split's rows", each, rows, newFound()},
+	}
 }
 
 // bareResult is what the program prints.
@@ -34,7 +53,7 @@ func (b *bench) openBare(ctx context.Context, e *engines, all []*placement) (*ba
 	if at < 0 || !b.measures(placeBare) {
 		return nil, nil
 	}
-	p := &bare{like: all[at], program: b.dir + "/bare", broker: e.nats.URL(), grouped: newFound(), each: newFound()}
+	p := &bare{like: all[at], program: b.dir + "/bare", broker: e.nats.URL(), ways: bareWays()}
 	build := exec.CommandContext(ctx, "go", "build", "-o", p.program, "github.com/seed-21071466/souk/test/bench/bare")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the bare program: %w: %s", err, out)
@@ -44,39 +63,37 @@ func (b *bench) openBare(ctx context.Context, e *engines, all []*placement) (*ba
 	return p, err
 }
 
-// turnBare does as much a checkout as split did in all its turns so far, first with the shared commits, then with a
-// commit an update; then the same alone, where nothing is shared.
+// turnBare does as much a checkout as split did in all its turns so far, by all clients and by one alone. What split did
+// for a client that was alone, where nothing is shared, is what the program does for one.
 func (b *bench) turnBare(ctx context.Context, p *bare, round int) error {
 	if p == nil {
 		return nil
 	}
 	f := &p.like.found
-	progress("round %d of %d, the bare program: %.1f and %.1f commits, %.1f publications a checkout", round+1, b.Rounds,
-		f.perCheckout(f.commits), f.perCheckout(f.updates), f.perCheckout(f.published))
-	for _, w := range []struct {
-		into    *found
-		commits float64
-	}{{&p.grouped, f.perCheckout(f.commits)}, {&p.each, f.perCheckout(f.updates)}} {
-		if err := p.window(ctx, w.into, b.Clients, b.turnOf(), w.commits, f.perCheckout(f.published)); err != nil {
+	alone := found{checkouts: int64(f.singly.checkouts), updates: f.singly.commits, commits: f.singly.commits, published: f.singly.published}
+	alone.server.rows = f.server.rows / max(f.updates, 1) * alone.updates
+	for _, w := range p.ways {
+		progress("round %d of %d, %s: %.1f commits of %.1f rows, %.1f publications a checkout", round+1, b.Rounds, w.name,
+			w.commits(f), w.rows(f), f.perCheckout(f.published))
+		if err := p.window(ctx, w, &w.found, f, b.Clients, b.turnOf()); err != nil {
 			return err
 		}
+		single := newFound()
+		if err := p.window(ctx, w, &single, &alone, 1, b.turnOf()/4); err != nil {
+			return err
+		}
+		w.found.aloneAll.merge(single.whole)
 	}
-	alone, n := newFound(), max(f.singly.checkouts, 1)
-	if err := p.window(ctx, &alone, 1, b.turnOf()/2, f.singly.commits/n, f.singly.published/n); err != nil {
-		return err
-	}
-	p.each.aloneAll.merge(alone.whole)
-	p.grouped.aloneAll.merge(alone.whole)
 	return nil
 }
 
-// window runs the program once.
-func (p *bare) window(ctx context.Context, into *found, clients int, length time.Duration, commits, published float64) error {
+// window runs the program once, to do as much as like.
+func (p *bare) window(ctx context.Context, w *way, into, like *found, clients int, length time.Duration) error {
 	before, err := p.read(ctx)
 	if err != nil {
 		return err
 	}
-	r, err := p.run(ctx, clients, length, commits, published)
+	r, err := p.run(ctx, clients, length, w.commits(like), w.rows(like), like.perCheckout(like.published))
 	if err != nil {
 		return err
 	}
@@ -91,6 +108,7 @@ func (p *bare) window(ctx context.Context, into *found, clients int, length time
 	into.checkouts, into.length = into.checkouts+r.Checkouts, into.length+time.Duration(r.Seconds*float64(time.Second))
 	into.shop += time.Duration(r.CPU * float64(time.Second))
 	into.engines += time.Duration(float64(after.engines-before.engines) * share)
+	into.server.rows += (after.server.rows - before.server.rows) * share
 	into.server.syncs += (after.server.syncs - before.server.syncs) * share
 	into.commits, into.updates = into.commits+float64(r.Commits), into.updates+float64(r.Commits)
 	into.published += float64(r.Published)
@@ -108,10 +126,10 @@ func (p *bare) read(ctx context.Context) (r reading, err error) {
 // bareWarmUp is the program's load before its window.
 const bareWarmUp = time.Second
 
-func (p *bare) run(ctx context.Context, clients int, length time.Duration, commits, published float64) (r bareResult, err error) {
+func (p *bare) run(ctx context.Context, clients int, length time.Duration, commits, rows, published float64) (r bareResult, err error) {
 	number := func(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
 	cmd := exec.CommandContext(ctx, p.program, "-postgres", p.database, "-nats", p.broker, "-clients", strconv.Itoa(clients),
-		"-window", length.String(), "-warm-up", bareWarmUp.String(), "-commits", number(commits), "-publishes", number(published))
+		"-window", length.String(), "-warm-up", bareWarmUp.String(), "-commits", number(commits), "-rows", number(rows), "-publishes", number(published))
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

@@ -60,6 +60,7 @@ func (e *engines) close() error {
 type serverCounts struct {
 	commits float64 // of its transactions that wrote, and of the few that read outside of one
 	syncs   float64 // of the whole server's log: commits that come together share one
+	rows    float64 // inserted, changed and deleted
 }
 
 // counts asks a database; a server tells what its connections have counted a second later at most.
@@ -72,6 +73,7 @@ func counts(ctx context.Context, database string) (c serverCounts, err error) {
 		return c, fmt.Errorf("ask the database for its counts: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close(context.WithoutCancel(ctx))) }()
-	err = db.QueryRow(ctx, `SELECT d.xact_commit, w.wal_sync FROM pg_stat_database d, pg_stat_wal w WHERE d.datname = current_database()`).Scan(&c.commits, &c.syncs)
+	err = db.QueryRow(ctx, `SELECT d.xact_commit, w.wal_sync, d.tup_inserted + d.tup_updated + d.tup_deleted
+		FROM pg_stat_database d, pg_stat_wal w WHERE d.datname = current_database()`).Scan(&c.commits, &c.syncs, &c.rows)
 	return c, err
 }

@@ -70,6 +70,14 @@ func (p *placement) start(ctx context.Context, o fleet.Options, skus int) (err e
 	return err
 }
 
+// title is how people know it.
+func (p *placement) title() string {
+	if len(p.doors) > 1 {
+		return fmt.Sprintf("%d × %s", len(p.doors), p.name)
+	}
+	return p.name
+}
+
 func (p *placement) close() error {
 	if p.fleet == nil {
 		return nil

@@ -267,6 +267,7 @@ func (f *found) add(t *tally, before, after reading) {
 	}
 	f.server.commits += after.server.commits - before.server.commits
 	f.server.syncs += after.server.syncs - before.server.syncs
+	f.server.rows += after.server.rows - before.server.rows
 	f.commits, f.updates = f.commits+grown(commitsCount), f.updates+grown(groupsCount)
 	f.published += grown(publishedCount)
 }

@@ -25,6 +25,7 @@ type placed struct {
 	Updates       float64 `json:"updates_per_checkout"`
 	Commits       float64 `json:"commits_per_checkout"`
 	Syncs         float64 `json:"syncs_per_checkout"` // of PostgreSQL's log
+	Rows          float64 `json:"rows_per_checkout"`  // that PostgreSQL wrote
 	Published     float64 `json:"published_per_checkout"`
 	Rest          float64 `json:"rest_cpu_percent"` // of one core, the busiest process
 	Memory        float64 `json:"memory_mb"`        // of all processes, at rest before the first checkout
@@ -40,7 +41,7 @@ func (f *found) placed(name string) placed {
 		AloneP50: f.aloneAll.quantile(50), AloneP99: f.aloneAll.quantile(99),
 		OrderAloneP50: f.alone.quantile(50), OrderAloneP99: f.alone.quantile(99),
 		ShopCPU: ms(f.shop.Seconds()), EnginesCPU: ms(f.engines.Seconds()),
-		Updates: f.perCheckout(f.updates), Commits: f.perCheckout(f.commits), Syncs: f.perCheckout(f.server.syncs), Published: f.perCheckout(f.published),
+		Updates: f.perCheckout(f.updates), Commits: f.perCheckout(f.commits), Syncs: f.perCheckout(f.server.syncs), Rows: f.perCheckout(f.server.rows), Published: f.perCheckout(f.published),
 		Rest: 100 * f.rest, Memory: f.fresh.together / mega, Largest: f.fresh.largest / mega, Peak: f.then.most / mega,
 	}
 }
@@ -54,7 +55,7 @@ func (b *bench) tellPlacements(ctx context.Context, all []*placement, bare *bare
 		}
 		verdict, _ := p.doors[0].verify(ctx)
 		b.report.Verify = strings.TrimSpace(b.report.Verify + "\n" + p.name + ": " + verdict)
-		line := p.found.placed(p.name)
+		line := p.found.placed(p.title())
 		line.Processes = len(p.fleet.Processes)
 		b.report.Placements = append(b.report.Placements, line)
 		for _, part := range sortedKeys(p.found.each) {
@@ -67,14 +68,11 @@ func (b *bench) tellPlacements(ctx context.Context, all []*placement, bare *bare
 		return nil
 	}
 	split := bare.like.found.rate()
-	for _, f := range []struct {
-		name string
-		*found
-	}{{"bare, as many commits as split", &bare.grouped}, {"bare, a commit an update", &bare.each}} {
-		line := f.placed(f.name)
+	for _, w := range bare.ways {
+		line := w.found.placed(w.name)
 		line.Processes = 1
 		b.report.Placements = append(b.report.Placements, line)
-		b.report.add("placements", "split's checkouts to those of "+f.name, split/f.rate(), "", bar{Limit: bareShare})
+		b.report.add("placements", "split's checkouts to those of "+w.name, split/w.found.rate(), "", bar{Limit: bareShare})
 	}
 	return nil
 }
@@ -95,7 +93,7 @@ func (r *report) printPlacements(out io.Writer) {
 		{"POST checkout p50 / p99, one client, ms", func(p placed) string { return pair(p.OrderAloneP50, p.OrderAloneP99) }},
 		{"CPU a checkout, ms: program + engines", func(p placed) string { return short(p.ShopCPU) + " + " + short(p.EnginesCPU) }},
 		{"updates, commits a checkout", func(p placed) string { return short(p.Updates) + ", " + short(p.Commits) }},
-		{"PostgreSQL syncs, publications a checkout", func(p placed) string { return short(p.Syncs) + ", " + short(p.Published) }},
+		{"PostgreSQL's rows and syncs, publications a checkout", func(p placed) string { return short(p.Rows) + ", " + short(p.Syncs) + ", " + short(p.Published) }},
 		{"CPU at rest, busiest process, % of a core", func(p placed) string { return short(p.Rest) }},
 		{"memory at rest, MB: all, largest; peak of one", func(p placed) string { return short(p.Memory) + ", " + short(p.Largest) + "; " + short(p.Peak) }},
 	}
@@ -107,10 +105,18 @@ func (r *report) printPlacements(out io.Writer) {
 	for _, row := range rows {
 		line := "| " + row.name
 		for _, p := range r.Placements {
-			line += " | " + row.of(p)
+			line += " | " + orNone(row.of(p))
 		}
 		fmt.Fprintf(out, "%s |\n", line)
 	}
+}
+
+// orNone writes a line for what has no value: nothing but noughts.
+func orNone(text string) string {
+	if strings.ContainsAny(text, "123456789") {
+		return text
+	}
+	return "–"
 }
 
 func pair(a, b float64) string { return short(a) + " / " + short(b) }

@@ -10,7 +10,7 @@ import (
 
 var (
 	seed   = flag.Uint64("seed", 66541, "deals the plan; the default's first rounds are of many kinds: the database dies, the broker hangs, notifications stutter")
-	rounds = flag.Int("rounds", 6, "faults that happen to each placement")
+	rounds = flag.Int("rounds", 4, "faults that happen to each placement")
 )
 
 func TestMain(m *testing.M) {

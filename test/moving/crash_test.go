@@ -1,6 +1,7 @@
 package moving_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,11 +17,19 @@ import (
 // TestAShopThatIsKilledInAMoveLosesNothing kills the shop at each step of a move; whatever the record says by then, the
 // next start finds every order, its books hold, and a second move succeeds. The commits between the steps are swept in
 // kit/sqlstore/move.
+// whole asks for every step; the gate takes one in sampled.
+var whole = flag.Bool("whole", false, "kill a shop at each step of a move, not at a sample of them")
+
+const sampled = 4
+
 func TestAShopThatIsKilledInAMoveLosesNothing(t *testing.T) {
 	steps := killedAt(t, 0) // none: it counts
-	killed := map[string]bool{}
+	killed, met := map[string]bool{}, 0
 	for n, name := range steps {
-		if isStep(name) {
+		if !isStep(name) {
+			continue
+		}
+		if met++; *whole || met%sampled == 1 {
 			hit := killedAt(t, n+1)
 			killed[hit[len(hit)-1]] = true
 		}
@@ -32,7 +41,7 @@ func TestAShopThatIsKilledInAMoveLosesNothing(t *testing.T) {
 			reached++
 		}
 	}
-	if reached < 8 { // another commit that comes between may shift some
+	if *whole && reached < 8 || reached < 1 { // another commit that comes between may shift some
 		t.Errorf("killed at %d steps of a move only, of %v", reached, steps)
 	}
 }

@@ -21,7 +21,6 @@ type load struct {
 	mu           sync.Mutex
 	acknowledged []string // orders, in the order in which they were told
 	failed       []string
-	began        int
 }
 
 var skus = []string{"MOVE-A", "MOVE-B"}

@@ -103,7 +103,7 @@ func (s *Shop) Run() {
 // Ready waits until every room is ready.
 func (s *Shop) Ready() {
 	s.t.Helper()
-	if err := s.fleet.Ready(s.t.Context()); err != nil {
+	if err := s.fleet.Ready(context.Background()); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -177,13 +177,13 @@ func (s *Shop) Log() string {
 // Souk runs another command of the binary and gives what it printed and its exit code.
 func Souk(t testing.TB, args ...string) (out string, code int) {
 	t.Helper()
-	return souk(t, t.Context(), args)
+	return souk(t, context.Background(), args) // also where a test cleans up, when its own context has ended
 }
 
 // SoukFor is Souk for a command that may go on and is asked to end after so long.
 func SoukFor(t testing.TB, most time.Duration, args ...string) (out string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), most)
+	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	return souk(t, ctx, args)
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/seed-21071466/souk/kit/problem"
 	"github.com/seed-21071466/souk/kit/rest"
@@ -21,6 +23,26 @@ import (
 type network struct {
 	rpc        *rpc.Server
 	transports map[string]http.RoundTripper
+	opened     time.Time
+	found      atomic.Bool // every room that is asked has been there once, or was waited for
+}
+
+// neighboursMax is how long a process that has started waits for the rooms that it asks before it says that it is ready
+// all the same: what does not need them works without.
+const neighboursMax = 10 * time.Second
+
+// missing is nil once the rooms that are asked here were there, each at least once, or were waited for.
+func (n *network) missing() error {
+	if n.found.Load() || time.Since(n.opened) > neighboursMax {
+		return nil
+	}
+	for room := range n.transports {
+		if !n.rpc.Serving(room) {
+			return fmt.Errorf("no process of %s was there yet; it is waited for until %v after the start", room, neighboursMax)
+		}
+	}
+	n.found.Store(true)
+	return nil
 }
 
 // openNetwork finds the ways to the rooms that are elsewhere. Nobody need be there yet.
@@ -30,7 +52,7 @@ func openNetwork(o Options) (*network, error) {
 		return nil, err
 	}
 	t := o.Telemetry
-	n := &network{transports: map[string]http.RoundTripper{}, rpc: rpc.NewServer(rpc.Options{
+	n := &network{opened: time.Now(), transports: map[string]http.RoundTripper{}, rpc: rpc.NewServer(rpc.Options{
 		Log: t.Log, Registerer: t.Registry, Shop: Name, Keys: keys, Insecure: o.Settings.Network.Insecure, Tracer: t.TracerProvider,
 	})}
 	if err := n.reach(o); err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/seed-21071466/souk/kit/bus/faultbus"
 	"github.com/seed-21071466/souk/kit/bus/natsbus"
 	"github.com/seed-21071466/souk/kit/clock"
+	"github.com/seed-21071466/souk/kit/engine"
 	"github.com/seed-21071466/souk/kit/lease"
 	"github.com/seed-21071466/souk/kit/placement"
 	"github.com/seed-21071466/souk/kit/rest"
@@ -49,19 +50,20 @@ type Shop struct {
 	FreshStaffKey string // the staff key, when it was made just now; it is told this once
 	InsideKey     string // a staff key for commands in this process, known to nobody else and gone with it
 
-	o       Options
-	handler http.Handler // the public API, or only the process's own addresses
-	mux     *rest.Mux    // the rooms' REST
-	network *network
-	homes   *placement.Homes
-	backups *backup.Server
-	copied  *backup.Peer // the rooms here, for a backup that another process takes
-	house   *room.House
-	bus     *bus.Bus
-	leases  *lease.Book     // of what only one process of a room does
-	broker  *natsbus.Broker // nil: events stay in this process
-	joined  atomic.Bool     // the broker has been reached, and all that comes over it has been found
-	ran     sync.WaitGroup
+	o        Options
+	handler  http.Handler // the public API, or only the process's own addresses
+	mux      *rest.Mux    // the rooms' REST
+	network  *network
+	homes    *placement.Homes
+	backups  *backup.Server
+	copied   *backup.Peer // the rooms here, for a backup that another process takes
+	house    *room.House
+	bus      *bus.Bus
+	leases   *lease.Book          // of what only one process of a room does
+	broker   *natsbus.Broker      // nil: events stay in this process
+	embedded *engine.EmbeddedNATS // the broker itself, where this process runs it
+	joined   atomic.Bool          // the broker has been reached, and all that comes over it has been found
+	ran      sync.WaitGroup
 }
 
 // Open opens the targets on the data folder and the stores that the settings name.
@@ -156,7 +158,8 @@ func through(seed uint64) func(bus.Feed) bus.Feed {
 // ServeHTTP serves the public API where the front door is here; elsewhere only /healthz, /readyz and /metrics.
 func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Ready is nil when every room here can serve. The broker must have been reached once, and every consumer must know where
+// Ready is nil when every room here can serve. The rooms that are asked elsewhere must have been there once, or have been
+// waited for; the broker must have been reached once, and every consumer must know where
 // its source ends; later a broker that is away delays events and stops no room, for the logs are the record.
 func (s *Shop) Ready(ctx context.Context) error {
 	var errs []error
@@ -165,7 +168,7 @@ func (s *Shop) Ready(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("room %s: %w", state.Room, state.Err))
 		}
 	}
-	return errors.Join(append(errs, s.joinedBroker())...)
+	return errors.Join(append(errs, s.joinedBroker(), s.network.missing())...)
 }
 
 // Gateway says whether the front door is here.
@@ -205,6 +208,9 @@ func (s *Shop) Close(ctx context.Context) error {
 	}
 	if s.broker != nil {
 		s.broker.Close() // before the rooms close the logs that it relays
+	}
+	if s.embedded != nil {
+		s.embedded.Close()
 	}
 	if s.house != nil {
 		errs = append(errs, s.house.Close(ctx))

@@ -100,7 +100,7 @@ func (t *transit) pump(joined int64) error {
 			t.announce()
 			announced = now
 		}
-		events, err := t.feed.After(t.ctx, t.sent, readMax)
+		events, err := t.more()
 		if err != nil {
 			return err
 		}
@@ -120,6 +120,14 @@ func (t *transit) pump(joined int64) error {
 			return err
 		}
 	}
+}
+
+// more is what the log has beyond what was sent; it is not read in vain.
+func (t *transit) more() ([]bus.Event, error) {
+	if t.feed.Head() <= t.sent {
+		return nil, nil
+	}
+	return t.feed.After(t.ctx, t.sent, readMax)
 }
 
 func (t *transit) now() time.Time { return t.broker.options.Clock.Now() }

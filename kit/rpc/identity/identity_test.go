@@ -66,7 +66,7 @@ func open(t *testing.T, dir string, names ...string) *identity.Keys {
 }
 
 // greet lets two ends shake hands and gives what each of them thinks of it.
-func greet(t *testing.T, client, server *tls.Config) (clientErr, serverErr error, peer identity.Peer) {
+func greet(t *testing.T, client, server *tls.Config) (peer identity.Peer, clientErr, serverErr error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -94,13 +94,14 @@ func greet(t *testing.T, client, server *tls.Config) (clientErr, serverErr error
 		_, err = io.ReadFull(conn, make([]byte, 5)) // TLS 1.3 tells a client only then that it was refused
 		conn.Close()
 	}
-	return err, <-ended, peer
+	serverErr = <-ended
+	return peer, err, serverErr
 }
 
 func TestBothSidesKnowEachOther(t *testing.T) {
 	dir := t.TempDir()
 	orders, gateway := open(t, dir, "orders", "payments"), open(t, dir, identity.Gateway)
-	clientErr, serverErr, peer := greet(t, gateway.ClientConfig("payments"), orders.ServerConfig())
+	peer, clientErr, serverErr := greet(t, gateway.ClientConfig("payments"), orders.ServerConfig())
 	if clientErr != nil || serverErr != nil {
 		t.Fatalf("client: %v, server: %v", clientErr, serverErr)
 	}
@@ -126,7 +127,7 @@ func TestWhoIsNotWhoTheySayIsRefused(t *testing.T) {
 		"a client that has the authority's word only": {&tls.Config{InsecureSkipVerify: true, Certificates: anonymous(t, dir).Certificates}, orders.ServerConfig(), "carries no identity"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			clientErr, serverErr, _ := greet(t, c.client, c.server)
+			_, clientErr, serverErr := greet(t, c.client, c.server)
 			if clientErr == nil || !strings.Contains(errors.Join(clientErr, serverErr).Error(), c.want) {
 				t.Errorf("client: %v; server: %v; want %s", clientErr, serverErr, c.want)
 			}
@@ -204,7 +205,7 @@ func TestFilesThatChangeAreReadAgain(t *testing.T) {
 	}
 	gateway := open(t, dir, identity.Gateway)
 	meet := func() error {
-		clientErr, serverErr, _ := greet(t, gateway.ClientConfig("orders"), orders.ServerConfig())
+		_, clientErr, serverErr := greet(t, gateway.ClientConfig("orders"), orders.ServerConfig())
 		return errors.Join(clientErr, serverErr)
 	}
 	if err := meet(); err != nil {
@@ -233,7 +234,7 @@ func TestFilesThatChangeAreReadAgain(t *testing.T) {
 		t.Errorf("with everything changed: %v", err)
 	}
 	old := open(t, t.TempDir(), "orders")
-	if clientErr, serverErr, _ := greet(t, gateway.ClientConfig("orders"), old.ServerConfig()); clientErr == nil {
+	if _, clientErr, serverErr := greet(t, gateway.ClientConfig("orders"), old.ServerConfig()); clientErr == nil {
 		t.Errorf("another authority is trusted: %v", serverErr)
 	}
 }

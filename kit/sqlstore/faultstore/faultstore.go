@@ -65,13 +65,21 @@ func (d *driver) wait(ctx context.Context) error {
 }
 
 func (d *driver) View(ctx context.Context, fn func(sqlstore.Tx) error) error {
+	return d.look(ctx, fn, d.Driver.View)
+}
+
+func (d *driver) Glance(ctx context.Context, fn func(sqlstore.Tx) error) error {
+	return d.look(ctx, fn, d.Driver.Glance)
+}
+
+func (d *driver) look(ctx context.Context, fn func(sqlstore.Tx) error, look func(context.Context, func(sqlstore.Tx) error) error) error {
 	if err := d.wait(ctx); err != nil {
 		return err
 	}
 	if d.falls(d.o.FailViews) {
 		return unavailable()
 	}
-	return d.Driver.View(ctx, fn)
+	return look(ctx, fn)
 }
 
 func (d *driver) Update(ctx context.Context, fn func(sqlstore.Tx) error) error {

@@ -69,7 +69,7 @@ func quickDir(t testing.TB) string {
 
 // ways are the moves that are tested.
 func ways(t *testing.T, test func(t *testing.T, from, to side)) {
-	for _, way := range [][2]side{{sqlite(), sqlite()}, {sqlite(), postgres()}, {postgres(), sqlite()}, {postgres(), postgres()}} {
+	for _, way := range [][2]side{{sqlite(), sqlite()}, {sqlite(), postgres()}, {postgres(), sqlite()}} {
 		t.Run(way[0].name+" to "+way[1].name, func(t *testing.T) { test(t, way[0], way[1]) })
 	}
 }
@@ -256,11 +256,14 @@ type crew struct {
 	failed  atomic.Pointer[error]
 }
 
-func work(store *sqlstore.Store, n int) *crew {
+func work(store *sqlstore.Store, n int) *crew { return workAs(store, 0, n) }
+
+// workAs numbers the writers from first on: each number's rows are one writer's.
+func workAs(store *sqlstore.Store, first, n int) *crew {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &crew{stop: stop}
 	for i := range n {
-		w := newWriter(store, i)
+		w := newWriter(store, first+i)
 		c.writers = append(c.writers, w)
 		c.wg.Go(func() {
 			for ctx.Err() == nil {
@@ -327,11 +330,8 @@ func TestAMoveUnderWritersLosesNothing(t *testing.T) {
 		}
 		t.Logf("updates stood still for %v", last.Held)
 		// there and back, while they write on
-		c = work(store, 4)
+		c = workAs(store, 100, 4)
 		defer c.stop()
-		for _, w := range c.writers {
-			w.n += 100
-		}
 		p.ID, p.Open, p.Here, p.There = "mov_2", open, "there", "here"
 		if err := move.Run(t.Context(), p); err != nil {
 			t.Fatal(err)

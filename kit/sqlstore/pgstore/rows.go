@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql/driver"
+	"fmt"
 	"io"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -33,17 +34,28 @@ func (r *rows) begin(st *stmt) error {
 	if err == nil {
 		_, err = nextTag(p)
 	}
+	if err == nil {
+		r.s.pending = false // it has begun, whatever becomes of the statement
+	}
+	return r.take(p, err)
+}
+
+// take has the next answer of a pipeline read as this result, unless what came before it has failed.
+func (r *rows) take(p *pgconn.Pipeline, err error) error {
+	var results any
+	if err == nil {
+		results, err = p.GetResults()
+	}
 	if err != nil {
 		_ = p.Close() // says no more than err
 		return r.s.failed(err)
 	}
-	r.s.pending = false
-	results, err := p.GetResults()
-	if err != nil {
+	from, ok := results.(*pgconn.ResultReader)
+	if !ok {
 		_ = p.Close()
-		return r.s.failed(err)
+		return r.s.failed(fmt.Errorf("the server answered out of turn: %T", results))
 	}
-	r.from, r.pipeline, r.s.reading = results.(*pgconn.ResultReader), p, r
+	r.from, r.pipeline, r.s.reading = from, p, r
 	return nil
 }
 

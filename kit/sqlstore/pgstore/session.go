@@ -22,6 +22,7 @@ type session struct {
 	pending bool  // a view has begun; its BEGIN travels with the first statement
 	glance  bool  // a view of one statement has begun, which goes without BEGIN
 	reading *rows // the result that is coming in
+	queue   queue // statements that are yet to be sent
 }
 
 // Our own statements, by the names under which each connection has them: those of views, and those of updates.
@@ -113,7 +114,7 @@ func (s *session) drop() {
 	if s.raw == nil {
 		return
 	}
-	s.reading = nil
+	s.reading, s.queue = nil, queue{}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = s.raw.Close(ctx) // it only fails to say good-bye
@@ -142,28 +143,24 @@ type call struct {
 }
 
 // burst runs statements of our own in one round trip and returns their tags; after one that fails none runs.
-func (s *session) burst(calls ...call) (tags []pgconn.CommandTag, err error) {
+func (s *session) burst(calls ...call) (read []pgconn.CommandTag, err error) {
 	if err := s.settle(); err != nil {
 		return nil, err
 	}
-	p := s.raw.StartPipeline(s.base)
+	p, queued := s.pipeline()
 	for _, c := range calls {
 		c.send(p)
 	}
-	err = p.Sync()
-	for range calls {
-		if err != nil {
-			break
-		}
-		var tag pgconn.CommandTag
-		if tag, err = nextTag(p); err == nil {
-			tags = append(tags, tag)
-		}
+	if err = p.Sync(); err == nil {
+		read, err = tags(p, queued+len(calls))
 	}
 	if closed := p.Close(); err == nil {
 		err = closed
 	}
-	return tags, s.failed(err)
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	return read[queued:], nil
 }
 
 func (c call) send(p *pgconn.Pipeline) {
@@ -229,7 +226,7 @@ func (s *session) Commit(news int64) error {
 	if err := s.settle(); err != nil {
 		return err
 	}
-	p := s.raw.StartPipeline(s.base)
+	p, queued := s.pipeline()
 	call{name: "commit"}.send(p)
 	if news != 0 && s.d.others.any() {
 		p.SendPipelineSync() // after the commit, not within it: NOTIFY holds a lock of the whole database until its own
@@ -237,6 +234,9 @@ func (s *session) Commit(news int64) error {
 	}
 	err := p.Sync()
 	var tag pgconn.CommandTag
+	if err == nil {
+		_, err = tags(p, queued)
+	}
 	if err == nil {
 		tag, err = nextTag(p)
 	}
@@ -266,6 +266,7 @@ func (s *session) Rollback() error {
 		s.pending = false
 		return nil
 	}
+	_ = s.Flush() // what is undone need not have succeeded; a connection that is lost is told below
 	return s.run("rollback")
 }
 
@@ -276,7 +277,10 @@ func (s *session) Savepoint() error { return s.run("savepoint") }
 func (s *session) Release() error { return s.run("release") }
 
 // RollbackTo undoes what was written since.
-func (s *session) RollbackTo() error { return s.run("rollbackto") }
+func (s *session) RollbackTo() error {
+	_ = s.Flush() // as above
+	return s.run("rollbackto")
+}
 
 func (s *session) run(name string) error {
 	_, err := s.burst(call{name: name})
@@ -299,6 +303,9 @@ func (s *session) settle() error {
 
 // Script runs statements by the simple protocol, which takes several at once.
 func (s *session) Script(text string) error {
+	if err := s.Flush(); err != nil {
+		return err
+	}
 	if err := s.settle(); err != nil {
 		return err
 	}

@@ -102,8 +102,11 @@ func (st *stmt) send(ctx context.Context, args []any) (*rows, error) {
 		return nil, err
 	}
 	r := &rows{s: s, ctx: ctx, fields: st.known.Fields, formats: st.formats}
-	if s.pending {
+	switch {
+	case s.pending:
 		return r, r.begin(st)
+	case s.queue.pipeline != nil:
+		return r, r.after(st)
 	}
 	r.from = s.raw.ExecStatement(ctx, st.known, st.values, st.types, st.formats)
 	if s.glance && s.dead() { // it was lost while nobody used it
@@ -119,6 +122,9 @@ func (st *stmt) prepare(ctx context.Context) error {
 	s := st.s
 	if st.on == s.raw {
 		return nil
+	}
+	if err := s.Flush(); err != nil {
+		return err
 	}
 	name := ""
 	if st.kept {

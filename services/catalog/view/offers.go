@@ -84,7 +84,7 @@ func (v *View) applyStock(tx sqlstore.Tx, figures []Stock) error {
 	for _, f := range figures {
 		args = append(args, f.SKU, f.Available, number(f.Backorder), f.Revision)
 	}
-	_, err := tx.Exec(`INSERT INTO stock (sku, available, backorder, revision) VALUES `+row+strings.Repeat(", "+row, len(figures)-1)+`
+	err := tx.Do(`INSERT INTO stock (sku, available, backorder, revision) VALUES `+row+strings.Repeat(", "+row, len(figures)-1)+`
 		ON CONFLICT (sku) DO UPDATE SET available = excluded.available, backorder = excluded.backorder, revision = excluded.revision
 		WHERE excluded.revision > stock.revision`, args...)
 	if err == nil {

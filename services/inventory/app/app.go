@@ -113,6 +113,11 @@ func (inv *Inventory) view(ctx context.Context, fn func(rows) error) error {
 	return inv.Store.View(ctx, func(tx sqlstore.Tx) error { return fn(inv.rows(tx)) })
 }
 
+// glance is a view of one statement.
+func (inv *Inventory) glance(ctx context.Context, fn func(rows) error) error {
+	return inv.Store.Glance(ctx, func(tx sqlstore.Tx) error { return fn(inv.rows(tx)) })
+}
+
 func (inv *Inventory) rows(tx sqlstore.Tx) rows { return rows{tx, inv.Shop, inv.memory} }
 
 // change tells what a command did to the shelf, and saves it.

@@ -51,7 +51,11 @@ func (inv *Inventory) Availability(ctx context.Context, skus []string) (answer [
 	if !inv.Store.Shared() {
 		return inv.figures.of(skus), nil
 	}
-	err = inv.view(ctx, func(r rows) error {
+	look := inv.view
+	if len(skus) <= figuresOfOne {
+		look = inv.glance
+	}
+	err = look(ctx, func(r rows) error {
 		known := newFigures()
 		for some := range slices.Chunk(skus, figuresOfOne) {
 			news, err := r.figuresOf(some)

@@ -46,7 +46,7 @@ func (r rows) updateStates(to stock.State, holds []*stock.Hold) error {
 			h := some[min(i, len(some)-1)]
 			values = append(values, h.Order, h.Run)
 		}
-		if _, err := r.Exec(`UPDATE order_holds SET state = ? WHERE (order_id, run_id) IN (VALUES `+
+		if err := r.Do(`UPDATE order_holds SET state = ? WHERE (order_id, run_id) IN (VALUES `+
 			tuples(padding(len(some)), "(?,?)")+`)`, values...); err != nil {
 			return fmt.Errorf("make %d holds %s: %w", len(holds), to, err)
 		}

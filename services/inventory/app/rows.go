@@ -164,7 +164,7 @@ func (r rows) insert(in *insert, values []any) error {
 	for len(values) > 0 {
 		size := bits.Len(uint(min(rowsMax, len(values)/in.width))) - 1
 		n := in.width << size
-		if _, err := r.Exec(in.texts[size], values[:n]...); err != nil {
+		if err := r.Do(in.texts[size], values[:n]...); err != nil {
 			return err
 		}
 		values = values[n:]

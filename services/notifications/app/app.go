@@ -110,6 +110,11 @@ func (n *Notifications) view(ctx context.Context, fn func(rows) error) error {
 	return n.Store.View(ctx, func(tx sqlstore.Tx) error { return fn(rows{tx, n.Shop}) })
 }
 
+// glance is a view of one statement.
+func (n *Notifications) glance(ctx context.Context, fn func(rows) error) error {
+	return n.Store.Glance(ctx, func(tx sqlstore.Tx) error { return fn(rows{tx, n.Shop}) })
+}
+
 // mark writes down what was done, also when ctx has ended meanwhile: else it would be done again.
 func (n *Notifications) mark(ctx context.Context, fn func(rows) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markMax)

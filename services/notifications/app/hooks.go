@@ -66,7 +66,7 @@ func (n *Notifications) tellEndpoints(ctx context.Context) {
 // setTellers tells when the next endpoint without a teller has something due.
 func (n *Notifications) setTellers(ctx context.Context, t *tellers) (next time.Time, err error) {
 	var due map[string]time.Time
-	err = n.view(ctx, func(r rows) error {
+	err = n.glance(ctx, func(r rows) error {
 		due, err = r.nextDeliveries()
 		return err
 	})

@@ -33,7 +33,7 @@ func (r rows) updateMail(was, is notice.Mail) error {
 	if is.DueAt.Equal(was.DueAt) {
 		return nil // it was not come to
 	}
-	_, err := r.Exec(updateMail, string(is.State), is.Attempts, is.Asks, is.LastError, micros(is.SentAt), micros(is.DueAt),
+	err := r.Do(updateMail, string(is.State), is.Attempts, is.Asks, is.LastError, micros(is.SentAt), micros(is.DueAt),
 		r.shop, is.ID, micros(was.DueAt))
 	return aboutRow("mail", is.ID, err)
 }

@@ -25,7 +25,7 @@ func (n *Notifications) sendMails(ctx context.Context) {
 		}
 		var next time.Time
 		if err == nil {
-			err = n.view(ctx, func(r rows) error {
+			err = n.glance(ctx, func(r rows) error {
 				next, err = r.nextMail()
 				return err
 			})
@@ -40,7 +40,7 @@ func (n *Notifications) sendMails(ctx context.Context) {
 // mailRound sends one batch: each mail is sent or not before the one transaction that says so.
 func (n *Notifications) mailRound(ctx context.Context) (done int, err error) {
 	var due []notice.Mail
-	err = n.view(ctx, func(r rows) error {
+	err = n.glance(ctx, func(r rows) error {
 		due, err = r.dueMails(n.now(), mailBatch)
 		return err
 	})

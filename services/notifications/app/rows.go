@@ -22,7 +22,7 @@ func (r rows) insertRows(insert string, width int, values []any) error {
 	row := "(" + tuples(width, "?") + ")"
 	for len(values) > 0 {
 		n := min(rowsMax, len(values)/width)
-		if _, err := r.Exec(insert+tuples(n, row)+` ON CONFLICT (shop, id) DO NOTHING`, values[:n*width]...); err != nil {
+		if err := r.Do(insert+tuples(n, row)+` ON CONFLICT (shop, id) DO NOTHING`, values[:n*width]...); err != nil {
 			return err
 		}
 		values = values[n*width:]

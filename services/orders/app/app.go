@@ -220,7 +220,7 @@ func (a *App) settle(tx sqlstore.Tx, o order.Order) error {
 	if err := idem.Answer(tx, method, o.ID, encodeStand(stand{OrderID: o.ID, Version: o.Version})); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(`DELETE FROM payment_tokens WHERE order_id = ?`, o.ID); err != nil {
+	if err := tx.Do(`DELETE FROM payment_tokens WHERE order_id = ?`, o.ID); err != nil {
 		return err
 	}
 	if o.Status == order.Rejected && o.CartID != "" {

@@ -209,7 +209,7 @@ func (a *App) place(tx sqlstore.Tx, c Command, cart Cart, placed order.Placed, r
 			return "", err
 		}
 	}
-	if _, err := tx.Exec(`INSERT INTO payment_tokens (order_id, token) VALUES (?, ?)`, placed.ID, c.Token); err != nil {
+	if err := tx.Do(`INSERT INTO payment_tokens (order_id, token) VALUES (?, ?)`, placed.ID, c.Token); err != nil {
 		return "", err
 	}
 	fresh := known{order.Order{Placed: order.Placed{ID: placed.ID}}, c.Meta}
@@ -233,7 +233,7 @@ func (a *App) claimCart(tx sqlstore.Tx, cart Cart, placed order.Placed) error {
 	case err != nil && !errors.Is(err, sqlstore.ErrNoRows):
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO live_carts (shop, cart_id, order_id, taken_by) VALUES (?, ?, ?, ?)
+	err = tx.Do(`INSERT INTO live_carts (shop, cart_id, order_id, taken_by) VALUES (?, ?, ?, ?)
 		ON CONFLICT (shop, cart_id) DO UPDATE SET order_id = excluded.order_id, taken_by = excluded.taken_by`,
 		a.Shop, cart.CartID, placed.ID, cart.LastOrderID)
 	return err
@@ -242,12 +242,12 @@ func (a *App) claimCart(tx sqlstore.Tx, cart Cart, placed order.Placed) error {
 // freeCart gives the claim of a rejected order back to the order before it, so that a
 // call which read the cart before that one emptied it is still refused.
 func (a *App) freeCart(tx sqlstore.Tx, o order.Order) error {
-	_, err := tx.Exec(`UPDATE live_carts SET order_id = taken_by WHERE shop = ? AND cart_id = ? AND order_id = ? AND taken_by <> ''`,
+	err := tx.Do(`UPDATE live_carts SET order_id = taken_by WHERE shop = ? AND cart_id = ? AND order_id = ? AND taken_by <> ''`,
 		a.Shop, o.CartID, o.ID)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`DELETE FROM live_carts WHERE shop = ? AND cart_id = ? AND order_id = ?`, a.Shop, o.CartID, o.ID)
+	err = tx.Do(`DELETE FROM live_carts WHERE shop = ? AND cart_id = ? AND order_id = ?`, a.Shop, o.CartID, o.ID)
 	return err
 }
 

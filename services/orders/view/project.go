@@ -147,7 +147,7 @@ func (b *batch) writeSales(tx sqlstore.Tx) error {
 		if !b.sales[k].takes() {
 			continue
 		}
-		if _, err := tx.Exec(`DELETE FROM sales WHERE shop = ? AND day = ? AND sku = ? AND currency = ?
+		if err := tx.Do(`DELETE FROM sales WHERE shop = ? AND day = ? AND sku = ? AND currency = ?
 			AND orders = 0 AND sold = 0 AND revenue = 0 AND returned = 0 AND refunds = 0`, b.shop, k.day, k.sku, k.currency); err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func insertRows(tx sqlstore.Tx, into string, width int, values []any, conflict s
 	row := "(" + list(width, "?") + ")"
 	for n := rowsMax; len(values) > 0; n = max(n/2, 1) {
 		for ; len(values) >= n*width; values = values[n*width:] {
-			if _, err := tx.Exec(`INSERT INTO `+into+` VALUES `+list(n, row)+conflict, values[:n*width]...); err != nil {
+			if err := tx.Do(`INSERT INTO `+into+` VALUES `+list(n, row)+conflict, values[:n*width]...); err != nil {
 				return err
 			}
 		}

@@ -26,7 +26,7 @@ func (p *Payments) post(tx sqlstore.Tx, postings ...ledger.Posting) error {
 	if rows == "" {
 		return nil
 	}
-	_, err := tx.Exec(`INSERT INTO ledger_lines
+	err := tx.Do(`INSERT INTO ledger_lines
 		(shop, owner_id, kind, line, account, amount_minor, currency, created_at) VALUES `+rows[2:], args...)
 	if err != nil {
 		return fmt.Errorf("post %s of %s: %w", postings[0].Kind, postings[0].Owner, err)

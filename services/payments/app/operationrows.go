@@ -136,7 +136,7 @@ func (p *Payments) hurryOperations(tx sqlstore.Tx, order string) error {
 }
 
 func (p *Payments) dueOperations(ctx context.Context, now time.Time) (due []operation.Operation, err error) {
-	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
+	err = p.Store.Glance(ctx, func(tx sqlstore.Tx) error {
 		due, err = scanOperations(tx.Query(
 			`SELECT `+operationColumns+` FROM operations WHERE due_at > 0 AND due_at <= ? ORDER BY due_at LIMIT ?`,
 			now.UnixMicro(), batchMax))

@@ -41,7 +41,7 @@ func (p *Payments) reconcile(ctx context.Context) error {
 
 // settleNow settles an intent as it is now, which may be finished.
 func (p *Payments) settleNow(ctx context.Context, id string) (i intent.Intent, err error) {
-	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
+	err = p.Store.Glance(ctx, func(tx sqlstore.Tx) error {
 		i, err = p.byID(tx, id)
 		return err
 	})
@@ -114,7 +114,7 @@ func (p *Payments) rounds(ctx context.Context, w waker, table string, round func
 func (p *Payments) rest(ctx context.Context, table string, failed error) time.Duration {
 	var due int64
 	if failed == nil {
-		failed = p.Store.View(ctx, func(tx sqlstore.Tx) error {
+		failed = p.Store.Glance(ctx, func(tx sqlstore.Tx) error {
 			return tx.QueryRow(`SELECT COALESCE(MIN(due_at), 0) FROM ` + table + ` WHERE due_at > 0`).Scan(&due)
 		})
 	}

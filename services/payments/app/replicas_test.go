@@ -98,10 +98,7 @@ func TestWhatOneProcessLeftUnknownTheOtherFinds(t *testing.T) {
 	dir := t.TempDir()
 	first := open(t, dir, setup{shared: true, idle: true})
 	second := open(t, dir, setup{beside: first})
-	i := first.authorize("ord_1", "tok_dies")
-	if i.State == intent.Authorized {
-		t.Fatal("the provider answered in time: nothing was left")
-	}
+	i := first.authorize("ord_1", "tok_dies") // the second may have found it before the first has said that it does not know
 	second.becomes(i.ID, intent.Authorized)
 	audited(t, [2]*shop{first, second})
 }

@@ -69,7 +69,7 @@ func (p *Payments) insert(tx sqlstore.Tx, i intent.Intent) error {
 	if err := checkAttempt(i); err != nil {
 		return err
 	}
-	_, err := tx.Exec(insertIntent+`VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`, p.values(tx, i)...)
+	err := tx.Do(insertIntent+`VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`, p.values(tx, i)...)
 	return err
 }
 
@@ -158,7 +158,7 @@ func (p *Payments) postpone(ctx context.Context, table, id string) error {
 }
 
 func (p *Payments) dueIntents(ctx context.Context, now time.Time) (due []intent.Intent, err error) {
-	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
+	err = p.Store.Glance(ctx, func(tx sqlstore.Tx) error {
 		due, err = scanIntents(tx.Query(
 			`SELECT `+intentColumns+` FROM intents WHERE due_at > 0 AND due_at <= ? ORDER BY due_at LIMIT ?`,
 			now.UnixMicro(), batchMax))

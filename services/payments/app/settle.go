@@ -111,7 +111,7 @@ func (p *Payments) voidable(ctx context.Context, id string) (i intent.Intent, op
 			return i, true, err
 		}
 	}
-	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
+	err = p.Store.Glance(ctx, func(tx sqlstore.Tx) error {
 		i, err = p.byID(tx, id)
 		return err
 	})

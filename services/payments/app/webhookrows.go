@@ -25,7 +25,7 @@ func (p *Payments) keepWebhook(tx sqlstore.Tx, e provider.Event, body []byte, kn
 }
 
 func (p *Payments) dueWebhooks(ctx context.Context, now time.Time) (due []*webhook, err error) {
-	err = p.Store.View(ctx, func(tx sqlstore.Tx) error {
+	err = p.Store.Glance(ctx, func(tx sqlstore.Tx) error {
 		due = nil
 		rows, err := tx.Query(`SELECT provider, event_id, provider_id, tries FROM webhooks
 			WHERE due_at > 0 AND due_at <= ? ORDER BY due_at LIMIT ?`, now.UnixMicro(), batchMax)
@@ -55,7 +55,7 @@ func (p *Payments) postponeWebhook(tx sqlstore.Tx, w *webhook) error {
 }
 
 func (p *Payments) setWebhook(tx sqlstore.Tx, w *webhook, tries int, due int64) error {
-	_, err := tx.Exec(`UPDATE webhooks SET tries = ?, due_at = ? WHERE shop = ? AND provider = ? AND event_id = ?`,
+	err := tx.Do(`UPDATE webhooks SET tries = ?, due_at = ? WHERE shop = ? AND provider = ? AND event_id = ?`,
 		tries, due, p.Shop, w.provider, w.eventID)
 	return err
 }

@@ -150,7 +150,7 @@ func (r rows) insertAll(fresh []*shipment.Shipment) error {
 	}
 	for len(values) > 0 {
 		n := min(rowsMax, len(values)/width)
-		_, err := r.Exec(`INSERT INTO shipments (shop, order_id, subject_id, state, opened_at, doc) VALUES `+
+		err := r.Do(`INSERT INTO shipments (shop, order_id, subject_id, state, opened_at, doc) VALUES `+
 			tuples(n, "(?,?,?,?,?,?)"), values[:n*width]...)
 		if err != nil {
 			return err
@@ -166,7 +166,7 @@ func (r rows) save(s *shipment.Shipment) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.Exec(`UPDATE shipments SET subject_id = ?, state = ?, opened_at = ?, doc = ? WHERE shop = ? AND order_id = ?`,
+	err = r.Do(`UPDATE shipments SET subject_id = ?, state = ?, opened_at = ?, doc = ? WHERE shop = ? AND order_id = ?`,
 		s.Subject, string(s.State), micros(s.OpenedAt), doc, r.shop, s.Order)
 	if err != nil {
 		return fmt.Errorf("save shipment %s: %w", s.Order, err)

@@ -144,7 +144,7 @@ func (u *Users) putAddress(tx sqlstore.Tx, subject string, a contact.Address) (s
 
 // Address reads one address row.
 func (u *Users) Address(ctx context.Context, address string) (a contact.Address, err error) {
-	err = u.Store.View(ctx, func(tx sqlstore.Tx) error {
+	err = u.Store.Glance(ctx, func(tx sqlstore.Tx) error {
 		a, err = selectAddress(tx, address)
 		return err
 	})

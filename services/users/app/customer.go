@@ -50,7 +50,7 @@ func (u *Users) putCustomer(tx sqlstore.Tx, subject string, c contact.Customer) 
 
 // Contact reads how to reach a subject now.
 func (u *Users) Contact(ctx context.Context, subject string) (c Card, err error) {
-	err = u.Store.View(ctx, func(tx sqlstore.Tx) error {
+	err = u.Store.Glance(ctx, func(tx sqlstore.Tx) error {
 		c, err = selectCard(tx, subject)
 		return err
 	})

@@ -23,7 +23,7 @@ func digestOf(subject string, a contact.Address) string {
 }
 
 func insertSubject(tx sqlstore.Tx, shop string, c Card, now time.Time) error {
-	_, err := tx.Exec(`INSERT INTO subjects (shop, id, name, email, address_id, country, made_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+	err := tx.Do(`INSERT INTO subjects (shop, id, name, email, address_id, country, made_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		shop, c.ID, c.Name, c.Email, c.Address, c.Country, now)
 	return about("make", "subject", c.ID, err)
 }
@@ -35,7 +35,7 @@ func selectCard(tx sqlstore.Tx, id string) (c Card, err error) {
 }
 
 func updateSubject(tx sqlstore.Tx, c Card) error {
-	_, err := tx.Exec(`UPDATE subjects SET name = ?, email = ?, address_id = ?, country = ? WHERE id = ?`,
+	err := tx.Do(`UPDATE subjects SET name = ?, email = ?, address_id = ?, country = ? WHERE id = ?`,
 		c.Name, c.Email, c.Address, c.Country, c.ID)
 	return about("change", "subject", c.ID, err)
 }
@@ -64,7 +64,7 @@ func selectSubjects(tx sqlstore.Tx, shop, email, after string, limit int) (page 
 
 func insertAddress(tx sqlstore.Tx, shop string, row addressRow, now time.Time) error {
 	a := row.Address
-	_, err := tx.Exec(`INSERT INTO addresses (shop, id, subject_id, digest, name, lines, city, region, postal_code, country, phone, made_at)
+	err := tx.Do(`INSERT INTO addresses (shop, id, subject_id, digest, name, lines, city, region, postal_code, country, phone, made_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		shop, row.id, row.subject, row.digest, a.Name, strings.Join(a.Lines, "\n"), a.City, a.Region, a.PostalCode, a.Country, a.Phone, now)
 	return about("keep", "address", row.id, err)

@@ -4,8 +4,9 @@
 //
 //	each client: INSERT, durable commit ─► … ─► publications ─► the next checkout
 //
-// A commit is one INSERT outside of any transaction block, which is a transaction of its own: one round trip. Its clients
-// do not wait for the broker's acknowledgements, of which only the number on their way is bounded.
+// A commit of one row is one INSERT outside of any transaction block, which is a transaction of its own: one round trip;
+// one of several is BEGIN, the INSERTs, COMMIT. Its clients do not wait for the broker's acknowledgements, of which only
+// the number on their way is bounded.
 package main
 
 import (
@@ -25,6 +26,7 @@ type order struct {
 	NATS      string        // URL of the broker
 	Clients   int           // at once, each with a connection of its own
 	Commits   float64       // durable commits a checkout; a fraction becomes one more now and then
+	Rows      float64       // of each commit, likewise; less than one is one
 	Publishes float64       // publications a checkout
 	Bytes     int           // of a row's and a publication's data
 	WarmUp    time.Duration // before it counts
@@ -48,6 +50,7 @@ func main() {
 	flag.StringVar(&o.NATS, "nats", "", "URL of the broker")
 	flag.IntVar(&o.Clients, "clients", 64, "clients at once")
 	flag.Float64Var(&o.Commits, "commits", 10, "durable commits a checkout")
+	flag.Float64Var(&o.Rows, "rows", 1, "rows of a commit")
 	flag.Float64Var(&o.Publishes, "publishes", 10, "publications a checkout")
 	flag.IntVar(&o.Bytes, "bytes", 300, "data of a row and of a publication")
 	flag.DurationVar(&o.WarmUp, "warm-up", time.Second, "load before it counts")

@@ -108,14 +108,17 @@ func (w *work) all(ctx context.Context, clients []*pgx.Conn) (*Result, error) {
 
 // client carries the fractions of a commit and of a publication over to its next checkout.
 func (w *work) client(ctx context.Context, name string, db *pgx.Conn) error {
-	commits, publishes := 0.0, 0.0
+	commits, rows, publishes := 0.0, 0.0, 0.0
 	for ctx.Err() == nil {
 		began := time.Now()
 		if !began.Before(w.to) || w.Checkouts > 0 && w.done.Load() >= int64(w.Checkouts) {
 			return nil
 		}
 		for commits += w.Commits; commits >= 1; commits-- {
-			if _, err := db.Exec(ctx, insert, name, w.data); err != nil {
+			rows += w.Rows
+			n := max(1, int(rows))
+			rows = max(0, rows-float64(n))
+			if err := w.commit(ctx, db, name, n); err != nil {
 				return fmt.Errorf("commit: %w", err)
 			}
 			w.count(&w.commits)
@@ -129,6 +132,22 @@ func (w *work) client(ctx context.Context, name string, db *pgx.Conn) error {
 		w.finish(began)
 	}
 	return nil
+}
+
+// commit makes rows durable together.
+func (w *work) commit(ctx context.Context, db *pgx.Conn, name string, rows int) error {
+	if rows == 1 {
+		_, err := db.Exec(ctx, insert, name, w.data)
+		return err
+	}
+	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		for range rows {
+			if _, err := tx.Exec(ctx, insert, name, w.data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (w *work) counts(now time.Time) bool { return !now.Before(w.from) && now.Before(w.to) }
