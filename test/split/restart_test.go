@@ -44,7 +44,10 @@ func TestADeadNotificationsRoomFailsNoCheckout(t *testing.T) {
 	}
 	s.Run() // starts what is not running
 	s.Ready()
-	s.Call(t, 200, hooks)
+	shop.Eventually(t, "the room is found again", func() bool {
+		a, err := s.Try(hooks)
+		return err == nil && a.Status == 200
+	})
 	s.Becomes(t, id, "state", "confirmed")
 	s.Verify(t)
 }
