@@ -13,7 +13,7 @@ import (
 )
 
 // splitStep is which of a room's points the gate samples: one in so many.
-const splitStep = 13
+const splitStep = 17
 
 // The same stories where each room is a process: one room dies at its n-th point while the others live on.
 func TestCrashSweepOfEachRoom(t *testing.T) {

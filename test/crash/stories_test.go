@@ -25,7 +25,7 @@ type story struct {
 // stories are the journeys that are swept.
 var stories = []story{
 	{
-		name: "checkout", wants: []int{201}, step: 3, pairs: 6,
+		name: "checkout", wants: []int{201}, step: 6, pairs: 3,
 		prepare: func(t *testing.T, s *shop.Shop, prefix string) []shop.Request {
 			s.Goods(t, 5, prefix+"A", prefix+"B")
 			return []shop.Request{s.ReadyCart(t, 2, prefix+"A", prefix+"B").Checkout("k"+prefix, "tok_ok")}
@@ -33,7 +33,7 @@ var stories = []story{
 		settled: func(t *testing.T, s *shop.Shop, prefix, _ string) { s.Stock(t, prefix+"A", "allocated", 2) },
 	},
 	{
-		name: "dispatch and capture", wants: []int{200}, step: 3, pairs: 3,
+		name: "dispatch and capture", wants: []int{200}, step: 6, pairs: 1,
 		prepare: func(t *testing.T, s *shop.Shop, prefix string) []shop.Request {
 			return []shop.Request{s.Dispatch(confirmed(t, s, prefix), "d"+prefix)}
 		},
@@ -43,7 +43,7 @@ var stories = []story{
 		},
 	},
 	{
-		name: "cancel", wants: []int{200}, step: 3, pairs: 3,
+		name: "cancel", wants: []int{200}, step: 6, pairs: 1,
 		prepare: func(t *testing.T, s *shop.Shop, prefix string) []shop.Request {
 			return []shop.Request{s.Cancel(confirmed(t, s, prefix))}
 		},
@@ -53,7 +53,7 @@ var stories = []story{
 		},
 	},
 	{
-		name: "capture, then cancel", wants: []int{202, 200}, step: 5, pairs: 2,
+		name: "capture, then cancel", wants: []int{202, 200}, step: 8, pairs: 1,
 		prepare: func(t *testing.T, s *shop.Shop, prefix string) []shop.Request {
 			id := confirmed(t, s, prefix)
 			return []shop.Request{s.Staff("POST", "/api/orders/"+id+"/capture", "c"+prefix, map[string]any{}), s.Cancel(id)}
@@ -67,7 +67,7 @@ var stories = []story{
 		},
 	},
 	{
-		name: "return and refund", wants: []int{201, 202}, step: 3, pairs: 3,
+		name: "return and refund", wants: []int{201, 202}, step: 6, pairs: 1,
 		prepare: func(t *testing.T, s *shop.Shop, prefix string) []shop.Request {
 			id := confirmed(t, s, prefix)
 			s.Call(t, 200, s.Dispatch(id, "d"+prefix))
