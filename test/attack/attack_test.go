@@ -33,7 +33,6 @@ func TestInSplit(t *testing.T) {
 	placement = shop.Split
 	defer func() { placement = shop.Chosen() }()
 	t.Run("a hundred buyers for ten pieces", TestAHundredBuyersForTenPieces)
-	t.Run("one cart ordered under many keys", TestOneCartOrderedUnderManyKeysIsOneOrder)
 	t.Run("cancel against dispatch", TestCancelAgainstDispatch)
 }
 

@@ -20,7 +20,7 @@ import (
 // whole asks for every step; the gate takes one in sampled.
 var whole = flag.Bool("whole", false, "kill a shop at each step of a move, not at a sample of them")
 
-const sampled = 4
+const sampled = 8
 
 func TestAShopThatIsKilledInAMoveLosesNothing(t *testing.T) {
 	steps := killedAt(t, 0) // none: it counts

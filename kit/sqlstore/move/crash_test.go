@@ -97,7 +97,7 @@ func addPair(ctx context.Context, store *sqlstore.Store, i int) error {
 // whole asks for every point; the gate takes one in sampled.
 var whole = flag.Bool("whole", false, "kill a move at each of its points, not at a sample of them")
 
-const sampled = 6
+const sampled = 10
 
 func TestAKilledMoveLosesNothing(t *testing.T) {
 	step := sampled
