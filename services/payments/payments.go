@@ -192,7 +192,7 @@ func webhookSecret(path string) ([]byte, error) {
 	return secret, nil
 }
 
-// makeSecret writes the file whole or not at all.
+// makeSecret writes the file whole or not at all; where another process was first, its secret is the one.
 func makeSecret(path string) ([]byte, error) {
 	secret := make([]byte, secretBytes)
 	if _, err := rand.Read(secret); err != nil {
@@ -202,9 +202,19 @@ func makeSecret(path string) ([]byte, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	fresh := path + ".new"
-	if err := os.WriteFile(fresh, text, 0o600); err != nil {
+	fresh, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
 		return nil, err
 	}
-	return text, os.Rename(fresh, path)
+	defer os.Remove(fresh.Name()) // it has another name by then
+	_, err = fresh.Write(text)
+	if err = errors.Join(err, fresh.Sync(), fresh.Close()); err != nil {
+		return nil, err
+	}
+	if err := os.Link(fresh.Name(), path); errors.Is(err, os.ErrExist) {
+		return os.ReadFile(path)
+	} else if err != nil {
+		return nil, err
+	}
+	return text, nil
 }
