@@ -20,6 +20,7 @@ var placements = []struct {
 	{"one+retry", func(t *testing.T) *shop.Shop {
 		return shop.Start(t, shop.Options{Placement: shop.One, Env: []string{"SOUK_FAULTS_BUS_SEED=7"}})
 	}, true},
+	{"halves", func(t *testing.T) *shop.Shop { return shop.Start(t, shop.Options{Placement: shop.Halves}) }, false},
 	{"twins", func(t *testing.T) *shop.Shop { return shop.Start(t, shop.Options{Placement: shop.Twins}) }, false},
 	{"split", func(t *testing.T) *shop.Shop { return shop.Start(t, shop.Options{Placement: shop.Split}) }, false},
 	{"split+retry", func(t *testing.T) *shop.Shop {

@@ -2,6 +2,7 @@ package shop
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,7 +19,9 @@ type Placement string
 const (
 	One   Placement = "one"   // all rooms in one process, on embedded storage
 	Twins Placement = "twins" // two processes of all rooms, on one PostgreSQL; requests go to them in turn
-	Split Placement = "split" // a process a room, on PostgreSQL, NATS and Redis, with certificates
+	// Halves is two processes that share a data folder, each with some of the rooms on their files; one runs the broker.
+	Halves Placement = "halves"
+	Split  Placement = "split" // a process a room, on PostgreSQL, NATS and Redis, with certificates
 )
 
 // Chosen is the placement of a whole run of tests, One unless SOUK_TEST_PLACEMENT says otherwise.
@@ -38,12 +41,35 @@ func (p Placement) fleet(t testing.TB, o fleet.Options) fleet.Options {
 	case Twins:
 		o.Targets, o.Replicas = []string{"all"}, map[string]int{"all": 2}
 		o.Settings = map[string]string{"store.all": enginetest.Database(t), "lease.ttl": "2s"}
+	case Halves:
+		halves(t, &o)
 	case Split:
 		split(t, &o)
 	default:
 		t.Fatalf("there is no placement %q", p)
 	}
 	return o
+}
+
+// halves are the stall and the till.
+func halves(t testing.TB, o *fleet.Options) {
+	t.Helper()
+	stall, till := "gateway,users,catalog,pricing,inventory,carts", "shipping,payments,orders,notifications"
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o.Targets = []string{stall, till}
+	o.Own = func(target string) map[string]string {
+		if target == stall {
+			return map[string]string{"broker.listen": broker}
+		}
+		return map[string]string{"broker.url": "nats://" + broker}
+	}
 }
 
 // split is a process a room, on the engines that the options name, or on its own.
