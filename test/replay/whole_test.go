@@ -67,7 +67,7 @@ func TestWholeReplay(t *testing.T) {
 	got := r.reported(t)
 	table.row("lines of the file", strconv.Itoa(got.File.Lines), "")
 	if *kills == 0 {
-		table.row("wall time of the replay", fmt.Sprintf("%.1f s", took.Seconds()), bar(took.Seconds() < secondsMax, "below 60 s"))
+		table.row("wall time of the replay", fmt.Sprintf("%.1f s", took.Seconds()), bar(took.Seconds() < secondsMax || shop.Chosen() != shop.One, "below 60 s in one process"))
 	}
 	table.row("orders, in the last run of the replay", fmt.Sprintf("%d in %.1f s, %.0f/s", got.Run.Orders, got.Run.InvoicesSeconds, got.Run.OrdersPerSecond), "")
 	table.row("runs of the replay, kills of the shop", fmt.Sprintf("%d, %d", got.Runs, *kills), "")
