@@ -9,12 +9,14 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
 
 	"github.com/seed-21071466/souk/cmd/souk/shop"
 	"github.com/seed-21071466/souk/gateway"
+	"github.com/seed-21071466/souk/kit/clock"
 	"github.com/seed-21071466/souk/kit/rpc"
 	"github.com/seed-21071466/souk/kit/telemetry"
 )
@@ -30,7 +32,7 @@ type serveCmd struct {
 	HTTP   string   `name:"http" help:"Address to listen on." default:"127.0.0.1:8080" env:"SOUK_HTTP"`
 	File   string   `name:"config" help:"File of settings, YAML or JSON." env:"SOUK_CONFIG" type:"path"`
 	Set    []string `help:"One setting, such as orders.deadline=5m; may be repeated. souk config lists them." sep:"none"`
-	Sample bool     `help:"Fill an empty catalogue with a sample: 500 real products of a gift-ware shop." env:"SOUK_SAMPLE"`
+	Sample bool     `help:"Fill an empty catalogue with a sample, where the front door is: 500 real products of a gift-ware shop." env:"SOUK_SAMPLE"`
 	Log    string   `help:"Lowest level that is logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"SOUK_LOG"`
 }
 
@@ -78,11 +80,11 @@ func (c *serveCmd) serve(ctx context.Context, s *shop.Shop, l net.Listener, log 
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	if c.Sample {
-		if err := seed(ctx, s, log); err != nil {
-			return errors.Join(err, l.Close(), stopPeers())
-		}
+	seeded, err := c.seed(ctx, s, log)
+	if err != nil {
+		return errors.Join(err, l.Close(), stopPeers())
 	}
+	defer seeded()
 	if s.Gateway() && term.IsTerminal(int(os.Stderr.Fd())) {
 		fmt.Fprintf(os.Stderr, "The shop is open at %s; its API is described at %s/docs\n", url, url)
 	}
@@ -92,6 +94,33 @@ func (c *serveCmd) serve(ctx context.Context, s *shop.Shop, l net.Listener, log 
 	log.Info("stopped")
 	return err
 }
+
+// seed fills an empty catalogue where the front door is: before anybody is served when all rooms are here, else as soon as
+// those elsewhere are there. wait is for the end of that.
+func (c *serveCmd) seed(ctx context.Context, s *shop.Shop, log *slog.Logger) (wait func(), err error) {
+	nothing := func() {}
+	if !c.Sample || !s.Gateway() {
+		return nothing, nil
+	}
+	if s.Whole() {
+		return nothing, seed(ctx, s, log)
+	}
+	var later sync.WaitGroup
+	later.Go(func() {
+		for s.Ready(ctx) != nil {
+			if clock.Sleep(ctx, seedPause) != nil {
+				return
+			}
+		}
+		if err := seed(ctx, s, log); err != nil && ctx.Err() == nil {
+			log.Error("the sample is not there", "err", err)
+		}
+	})
+	return later.Wait, nil
+}
+
+// seedPause is between two looks whether the rooms elsewhere are there.
+const seedPause = 200 * time.Millisecond
 
 // servePeers serves the rooms of other processes where the settings say so; when that ends by itself, so does all the
 // rest. stop waits for their last calls: those of a front door in this process have ended by then.

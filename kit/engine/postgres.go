@@ -278,9 +278,10 @@ func (s *PostgresServer) url(database string) string {
 	return u.String()
 }
 
-// Database makes an empty database and returns its URL. Text in it is ordered by its bytes (LC_COLLATE C).
+// Database makes a database, unless an earlier life of this server made it, and returns its URL. Text in it is ordered by its bytes (LC_COLLATE C).
 func (s *PostgresServer) Database(ctx context.Context, name string) (string, error) {
-	if _, err := s.Run(ctx, "createdb", "--maintenance-db="+s.url("postgres"), "--", name); err != nil {
+	_, err := s.Run(ctx, "createdb", "--maintenance-db="+s.url("postgres"), "--", name)
+	if err != nil && !strings.Contains(err.Error(), "already exists") {
 		return "", fmt.Errorf("make database %s: %w", name, err)
 	}
 	return s.url(name), nil

@@ -111,9 +111,9 @@ func (s *RedisServer) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start redis: there is no %s in PATH; install it (Debian: apt-get install redis-server, or `make needs`)", redisProgram)
 	}
-	cmd := exec.Command(program, "-") // its life is not that of ctx, which bounds the start alone
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Stdin = strings.NewReader(s.config()) // so that no password stands in the list of processes
+	cmd := exec.Command(program, "-")                                                 // its life is not that of ctx, which bounds the start alone
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true} // see launch
+	cmd.Stdin = strings.NewReader(s.config())                                         // so that no password stands in the list of processes
 	out, in, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("start redis: %w", err)

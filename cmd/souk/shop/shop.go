@@ -174,6 +174,9 @@ func (s *Shop) Ready(ctx context.Context) error {
 // Gateway says whether the front door is here.
 func (s *Shop) Gateway() bool { return s.o.Targets.gateway }
 
+// Whole says whether nothing is elsewhere.
+func (s *Shop) Whole() bool { return s.o.Targets.Whole() }
+
 // Listen is the address at which other processes ask the rooms here, "" for none.
 func (s *Shop) Listen() string { return s.o.Settings.Network.Listen }
 

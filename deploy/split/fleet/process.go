@@ -46,7 +46,7 @@ type Process struct {
 func (p *Process) Start() error {
 	cmd := exec.Command(p.binary, p.args...)
 	cmd.Env = append(os.Environ(), p.env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true} // an interrupt at the terminal is ours to pass on
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (p *Process) Stop() error {
 	if cmd == nil || p.Ended() {
 		return nil
 	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !p.Ended() {
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s: %w", p.Target, err)
 	}
 	select {
