@@ -58,9 +58,9 @@ func (s *Shop) handlers() map[string]http.Handler {
 		return rooms
 	}
 	own := http.NewServeMux()
-	own.Handle(lettersPath, &letters{rooms})
+	own.Handle(lettersPath, letters(rooms))
 	own.Handle("/api/traces/", s.mux)
-	own.Handle(movesPath, &moves{rooms})
+	own.Handle(movesPath, moves(rooms))
 	own.Handle(backupsPath, s.mux)
 	together := map[string]http.Handler{ownRoutes: own}
 	for name, h := range rooms {

@@ -1,8 +1,6 @@
 package shop
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -62,47 +60,15 @@ func (s *Shop) backedUp() ([]backup.Room, error) {
 	return rooms, nil
 }
 
-// moves serves the moves of rooms some of which live in other processes: each is asked of the process that has the room.
-type moves struct{ rooms map[string]http.Handler }
-
-// ServeHTTP answers as placement.Handler does for one process.
-func (m *moves) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	room := strings.TrimPrefix(r.URL.Path, movesPath)
-	if room == "" {
-		m.list(w, r)
-		return
+// moves serves the moves of all rooms as placement's handler does those of one process.
+func moves(rooms map[string]http.Handler) http.Handler {
+	about := func(r *http.Request) string { return strings.TrimPrefix(r.URL.Path, movesPath) }
+	return &everywhere[placement.Status]{
+		rooms: rooms, name: "moves", about: about,
+		lost: func(r *http.Request) *problem.Error {
+			return problem.Newf(problem.NotFound, "unknown_room", "There is no room %.32q.", about(r))
+		},
+		id:    func(s placement.Status) string { return s.ID },
+		order: func(a, b placement.Status) int { return strings.Compare(a.ID, b.ID) },
 	}
-	h := m.rooms[room]
-	if h == nil {
-		rest.Refuse(w, r, problem.Newf(problem.NotFound, "unknown_room", "There is no room %.32q.", room))
-		return
-	}
-	h.ServeHTTP(w, r)
-}
-
-// list asks every room; one that does not answer fails the whole.
-func (m *moves) list(w http.ResponseWriter, r *http.Request) {
-	all := map[string]placement.Status{} // two rooms of one process both tell that process's moves
-	for name, h := range m.rooms {
-		answer := &kept{header: http.Header{}}
-		h.ServeHTTP(answer, r.Clone(r.Context()))
-		if answer.status != http.StatusOK {
-			answer.writeTo(w)
-			return
-		}
-		var page struct{ Moves []placement.Status }
-		if err := json.Unmarshal(answer.body, &page); err != nil {
-			rest.Refuse(w, r, problem.New(problem.Internal, "internal", "The moves could not be read.").Because(fmt.Errorf("moves of %s: %w", name, err)))
-			return
-		}
-		for _, s := range page.Moves {
-			all[s.ID] = s
-		}
-	}
-	list := make([]placement.Status, 0, len(all))
-	for _, s := range all {
-		list = append(list, s)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"moves": list}) // a client that has gone is nobody's problem
 }
