@@ -27,9 +27,6 @@ type encoder struct {
 
 // answer appends what the client reads of an answer.
 func (e *encoder) answer(out []byte, v any) ([]byte, error) {
-	if part, ok := v.(interface{ XXX_ResponseBody() any }); ok { // a rule with response_body
-		v = part.XXX_ResponseBody()
-	}
 	m, ok := v.(proto.Message)
 	if !ok {
 		text, err := odd.Marshal(v)

@@ -74,6 +74,11 @@ func TestContractsThatStateTooLittleOrTooMuchAreRefused(t *testing.T) {
 			`rpc List(FormatRequest) returns (ListResponse) { option (google.api.http) = {get: "/b"}; option (kit.v1.rule) = {access: ACCESS_PUBLIC}; }`,
 			"a field named format",
 		},
+		{
+			"an answer of a part of the message",
+			`rpc Get(GetRequest) returns (Book) { option (google.api.http) = {get: "/b" response_body: "title"}; option (kit.v1.rule) = {access: ACCESS_PUBLIC}; }`,
+			"the whole message",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			contracts, err := compile(t.Context(), repository(t, head+c.methods+"}"), "third_party")

@@ -87,6 +87,9 @@ func (c *contracts) routesOf(m protoreflect.MethodDescriptor) ([]route, error) {
 	var routes []route
 	for _, h := range append([]*annotations.HttpRule{http}, http.AdditionalBindings...) {
 		method, path := address(h)
+		if h.GetResponseBody() != "" {
+			return nil, fmt.Errorf("%s: an answer is the whole message: take response_body away", rpc)
+		}
 		csv := method == "GET" && list(m)
 		if csv && m.Input().Fields().ByName("format") != nil {
 			return nil, fmt.Errorf("%s: a list cannot have a field named format: kit/rest reads the query parameter of that name", rpc)
