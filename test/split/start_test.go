@@ -43,6 +43,8 @@ func TestAWrongStartIsRefused(t *testing.T) {
 		{"a database server that is not there", []string{"--target", "users", "--set", "store.users=postgres://u:geheim@127.0.0.1:1/souk"}, []string{"127.0.0.1:1", "is a server running there"}},
 		{"a Redis that is not there", append([]string{"--target", "carts", "--set", "store.carts=redis://:geheim@127.0.0.1:1"}, everywhere...), []string{"127.0.0.1:1"}},
 		{"a broker's address that is none", []string{"--target", "users", "--set", "broker.url=http://127.0.0.1:1"}, []string{"nats://"}},
+		{"a broker of its own for other machines", []string{"--target", "users", "--set", "broker.listen=0.0.0.0:4222"}, []string{"broker.listen", "127.0.0.1:4222", "broker.url"}},
+		{"a broker of its own and another", []string{"--target", "users", "--set", "broker.listen=127.0.0.1:4222", "--set", "broker.url=nats://127.0.0.1:1"}, []string{"broker.listen", "broker.url", "not both"}},
 		{"an address to listen at that is none", []string{"--target", "users", "--set", "network.listen=nowhere"}, []string{"network.listen", "nowhere"}},
 		{"listening to other machines without certificates", []string{"--target", "users", "--set", "network.listen=0.0.0.0:0"}, []string{"certificates", "insecure"}},
 		{"a setting that nobody knows", []string{"--set", "peer.order=static:127.0.0.1:1"}, []string{"peer.order", "peer.orders"}},
