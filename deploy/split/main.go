@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/seed-21071466/souk/deploy/split/fleet"
+	"github.com/seed-21071466/souk/kit/engine"
 )
 
 type options struct {
@@ -44,12 +45,12 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	began := time.Now()
 	tell := func(what string) { fmt.Fprintf(out, "%5.1fs  %s\n", time.Since(began).Seconds(), what) }
-	beneath, err := startEngines(ctx, o.Data, tell)
+	beneath, err := fleet.StartEngines(ctx, o.Data, engine.PostgresOptions{}, tell)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, beneath.close()) }()
-	settings, err := beneath.settings(ctx)
+	defer func() { err = errors.Join(err, beneath.Close()) }()
+	settings, err := beneath.Settings(ctx, "souk")
 	if err != nil {
 		return err
 	}

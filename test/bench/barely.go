@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/seed-21071466/souk/deploy/split/fleet"
 )
 
 // bare is the program of test/bench/bare, and what its windows have come to so far.
@@ -48,18 +50,18 @@ type bareResult struct {
 }
 
 // openBare builds the program and gives it a database; nil when it is not asked for, or there is nothing to do as much as.
-func (b *bench) openBare(ctx context.Context, e *engines, all []*placement) (*bare, error) {
+func (b *bench) openBare(ctx context.Context, e *fleet.Engines, all []*placement) (*bare, error) {
 	at := slices.IndexFunc(all, func(p *placement) bool { return p.name == placeSplit })
 	if at < 0 || !b.measures(placeBare) {
 		return nil, nil
 	}
-	p := &bare{like: all[at], program: b.dir + "/bare", broker: e.nats.URL(), ways: bareWays()}
+	p := &bare{like: all[at], program: b.dir + "/bare", broker: e.NATS.URL(), ways: bareWays()}
 	build := exec.CommandContext(ctx, "go", "build", "-o", p.program, "github.com/seed-21071466/souk/test/bench/bare")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the bare program: %w: %s", err, out)
 	}
 	var err error
-	p.database, err = e.postgres.Database(ctx, "bare")
+	p.database, err = e.Postgres.Database(ctx, "bare")
 	return p, err
 }
 

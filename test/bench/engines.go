@@ -4,19 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/seed-21071466/souk/deploy/split/fleet"
 	"github.com/seed-21071466/souk/kit/engine"
 )
-
-// engines are the servers that the placements share, and how a placement finds them.
-type engines struct {
-	postgres *engine.PostgresServer
-	nats     *engine.NATSServer
-	redis    *engine.RedisServer
-}
 
 // enginePrograms are the programs of engines, as the kernel names them.
 var enginePrograms = []string{"postgres", "natsd", "redis-server"}
@@ -24,36 +17,9 @@ var enginePrograms = []string{"postgres", "natsd", "redis-server"}
 // connectionsMax lets three shops and the bare program be there at once.
 const connectionsMax = "400"
 
-func startEngines(ctx context.Context, dir string) (e *engines, err error) {
-	e = &engines{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, e.close())
-		}
-	}()
-	settings := map[string]string{"max_connections": connectionsMax}
-	if e.postgres, err = engine.Postgres(ctx, filepath.Join(dir, "postgres"), engine.PostgresOptions{Settings: settings}); err != nil {
-		return e, err
-	}
-	if e.nats, err = engine.NATS(ctx, filepath.Join(dir, "nats"), engine.NATSOptions{}); err != nil {
-		return e, err
-	}
-	e.redis, err = engine.Redis(ctx, filepath.Join(dir, "redis"), engine.RedisOptions{})
-	return e, err
-}
-
-func (e *engines) close() error {
-	var errs []error
-	if e.nats != nil {
-		errs = append(errs, e.nats.Close())
-	}
-	if e.redis != nil {
-		errs = append(errs, e.redis.Close())
-	}
-	if e.postgres != nil {
-		errs = append(errs, e.postgres.Close())
-	}
-	return errors.Join(errs...)
+// startEngines starts the servers that the placements share.
+func startEngines(ctx context.Context, dir string) (*fleet.Engines, error) {
+	return fleet.StartEngines(ctx, dir, engine.PostgresOptions{Settings: map[string]string{"max_connections": connectionsMax}}, nil)
 }
 
 // serverCounts is what a database has counted so far.

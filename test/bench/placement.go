@@ -33,7 +33,7 @@ const (
 var places = []string{placeOne, placeAll, placeSplit, placeBare}
 
 // open starts the processes of a placement.
-func (b *bench) openPlacement(ctx context.Context, e *engines, name string) (*placement, error) {
+func (b *bench) openPlacement(ctx context.Context, e *fleet.Engines, name string) (*placement, error) {
 	p := &placement{name: name}
 	o := fleet.Options{Binary: b.souk, Dir: filepath.Join(b.dir, "data-"+name), Env: []string{"SOUK_GATEWAY_RATE_LIMIT=false"}, Settings: map[string]string{}}
 	var err error
@@ -45,13 +45,13 @@ func (b *bench) openPlacement(ctx context.Context, e *engines, name string) (*pl
 		o.Replicas = map[string]int{"all": 2}
 	case placeSplit: // a process a room and one for the front door, on all engines, with certificates
 		o.Targets = append([]string{fleet.Gateway}, fleet.Rooms...)
-		o.Settings["broker.url"], o.Settings["store.carts"] = e.nats.URL(), e.redis.URL()
+		o.Settings["broker.url"], o.Settings["store.carts"] = e.NATS.URL(), e.Redis.URL()
 		if o.Own, err = fleet.Certificates(filepath.Join(b.dir, "certs"), o.Targets...); err != nil {
 			return nil, err
 		}
 	}
 	if name != placeOne {
-		if p.database, err = e.postgres.Database(ctx, name); err != nil {
+		if p.database, err = e.Postgres.Database(ctx, name); err != nil {
 			return nil, err
 		}
 		o.Settings["store.all"] = p.database

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-21071466/souk/deploy/split/fleet"
 )
 
 // restFor is how long processes are watched that have nothing to do.
@@ -54,7 +56,7 @@ func (b *bench) placements(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.close()) }()
+	defer func() { err = errors.Join(err, e.Close()) }()
 	all, err := b.openPlacements(ctx, e)
 	defer func() { err = errors.Join(err, closePlacements(all)) }()
 	if err != nil {
@@ -80,7 +82,7 @@ func (b *bench) placements(ctx context.Context) (err error) {
 	return b.tellPlacements(ctx, all, bare)
 }
 
-func (b *bench) openPlacements(ctx context.Context, e *engines) (all []*placement, err error) {
+func (b *bench) openPlacements(ctx context.Context, e *fleet.Engines) (all []*placement, err error) {
 	for _, name := range places {
 		if name == placeBare || !b.measures(name) {
 			continue
