@@ -24,6 +24,7 @@ const (
 	StartTimeout = 60 * time.Second // to answer for the first time; recovery after a kill is within it
 	StopTimeout  = 20 * time.Second // to end after it was asked to; then it is killed
 	askEvery     = 10 * time.Millisecond
+	lookEvery    = time.Millisecond // whether a process has stopped
 )
 
 // process is a running engine.
@@ -95,10 +96,40 @@ func status(pid int) (state string, parent int) {
 	return fields[0], parent
 }
 
-// signal reaches the whole family; who is gone meanwhile is no error.
-func (p *process) signal(s syscall.Signal) error {
+// freeze stops the whole family, the process itself first: it could start another child while its children are looked up.
+func (p *process) freeze() error {
+	if err := freezeOne(p.cmd.Process.Pid); err != nil {
+		return err
+	}
 	var errs []error
 	for _, pid := range p.family() {
+		errs = append(errs, freezeOne(pid))
+	}
+	return errors.Join(errs...)
+}
+
+// freezeOne waits until the signal has taken effect, which it has not yet when kill returns.
+func freezeOne(pid int) error {
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("freeze process %d: %w", pid, err)
+	}
+	for range int(StopTimeout / lookEvery) {
+		switch state, _ := status(pid); state {
+		case "T", "Z", "": // stopped, or gone meanwhile
+			return nil
+		}
+		time.Sleep(lookEvery)
+	}
+	return fmt.Errorf("freeze process %d: it goes on", pid)
+}
+
+// thaw lets a frozen family go on.
+func (p *process) thaw() error { return signal(p.family(), syscall.SIGCONT) }
+
+// signal is no error to who is gone meanwhile.
+func signal(pids []int, s syscall.Signal) error {
+	var errs []error
+	for _, pid := range pids {
 		if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
 			errs = append(errs, fmt.Errorf("signal %v to process %d: %w", s, pid, err))
 		}
@@ -106,13 +137,15 @@ func (p *process) signal(s syscall.Signal) error {
 	return errors.Join(errs...)
 }
 
-// kill ends the family at once and waits until it is gone.
+// kill ends the family at once and waits until it is gone. It is frozen before, so that all end at the same moment and
+// nobody is forgotten.
 func (p *process) kill() error {
 	if p.over {
 		return nil
 	}
+	err := p.freeze()
 	family := p.family()
-	err := p.signal(syscall.SIGKILL)
+	err = errors.Join(err, signal(family, syscall.SIGKILL))
 	_ = p.wait() // it was killed, and says so
 	for _, pid := range family[1:] {
 		for range int(StopTimeout / askEvery) {

@@ -112,10 +112,10 @@ func (s *NATSServer) answers() bool {
 func (s *NATSServer) Kill() error { return s.running.kill() }
 
 // Pause stops it as SIGSTOP does; it keeps its connections and answers nobody.
-func (s *NATSServer) Pause() error { return s.running.signal(syscall.SIGSTOP) }
+func (s *NATSServer) Pause() error { return s.running.freeze() }
 
 // Resume lets it go on.
-func (s *NATSServer) Resume() error { return s.running.signal(syscall.SIGCONT) }
+func (s *NATSServer) Resume() error { return s.running.thaw() }
 
 // Wipe removes its data; it is not running.
 func (s *NATSServer) Wipe() error { return os.RemoveAll(filepath.Join(s.dir, "jetstream")) }

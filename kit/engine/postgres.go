@@ -304,10 +304,10 @@ func (s *PostgresServer) Run(ctx context.Context, program string, args ...string
 func (s *PostgresServer) Kill() error { return s.running.kill() }
 
 // Pause freezes the server and all its children: connections stay open and nothing answers, until Resume.
-func (s *PostgresServer) Pause() error { return s.running.signal(syscall.SIGSTOP) }
+func (s *PostgresServer) Pause() error { return s.running.freeze() }
 
 // Resume lets a paused server go on.
-func (s *PostgresServer) Resume() error { return s.running.signal(syscall.SIGCONT) }
+func (s *PostgresServer) Resume() error { return s.running.thaw() }
 
 // Close stops the server, cutting off whoever is connected. Its data stay.
 func (s *PostgresServer) Close() error { return s.running.stop(syscall.SIGINT) }
