@@ -171,16 +171,27 @@ func (a *App) Options(ctx context.Context, p auth.Principal, cartID string) ([]O
 	if err != nil {
 		return nil, err
 	}
-	return a.options(ctx, &c)
+	o, err := a.offers(ctx, &c)
+	return o.options, err
 }
 
-func (a *App) options(ctx context.Context, c *cart.Cart) ([]Option, error) {
+// offer is the ways that shipping has named to send a parcel.
+type offer struct {
+	parcel  Parcel
+	options []Option
+}
+
+func (a *App) offers(ctx context.Context, c *cart.Cart) (o offer, err error) {
 	if c.Contact.Country == "" {
-		return nil, problem.New(problem.Unprocessable, "cart_incomplete", "say where to send it first").On("address", "missing", "put the address")
+		return o, problem.New(problem.Unprocessable, "cart_incomplete", "say where to send it first").On("address", "missing", "put the address")
 	}
-	return a.Shipping.Rates(ctx, Parcel{
-		Channel: c.Channel, Currency: c.Currency, Country: c.Contact.Country, WeightGrams: min(c.WeightGrams(), shipmentMax),
-	})
+	o.parcel = parcelOf(c)
+	o.options, err = a.Shipping.Rates(ctx, o.parcel)
+	return o, err
+}
+
+func parcelOf(c *cart.Cart) Parcel {
+	return Parcel{Channel: c.Channel, Currency: c.Currency, Country: c.Contact.Country, WeightGrams: min(c.WeightGrams(), shipmentMax)}
 }
 
 // PutShipping chooses one of the listed options.
@@ -189,14 +200,14 @@ func (a *App) PutShipping(ctx context.Context, p auth.Principal, cartID, optionI
 	if err != nil {
 		return Priced{}, err
 	}
-	options, err := a.options(ctx, &c)
+	offered, err := a.offers(ctx, &c)
 	if err != nil {
 		return Priced{}, err
 	}
-	if _, ok := pick(options, optionID); !ok {
+	if _, ok := pick(offered.options, optionID); !ok {
 		return Priced{}, problem.Field("option_id", "unknown", "choose one of this cart's shipping options")
 	}
-	return a.change(ctx, p, cartID, func(c *cart.Cart) error {
+	return a.changeKnowing(ctx, p, cartID, offered, func(c *cart.Cart) error {
 		c.ShippingID = optionID
 		return nil
 	})
@@ -204,6 +215,11 @@ func (a *App) PutShipping(ctx context.Context, p auth.Principal, cartID, optionI
 
 // change applies a change to the cart as it stands, and prices the result.
 func (a *App) change(ctx context.Context, p auth.Principal, cartID string, apply func(*cart.Cart) error) (Priced, error) {
+	return a.changeKnowing(ctx, p, cartID, offer{}, apply)
+}
+
+// changeKnowing does not ask shipping again for a parcel that it has just offered ways for.
+func (a *App) changeKnowing(ctx context.Context, p auth.Principal, cartID string, offered offer, apply func(*cart.Cart) error) (Priced, error) {
 	if err := mayTouch(p, cartID); err != nil {
 		return Priced{}, err
 	}
@@ -218,7 +234,7 @@ func (a *App) change(ctx context.Context, p auth.Principal, cartID string, apply
 	if err != nil {
 		return Priced{}, err
 	}
-	return a.price(ctx, changed)
+	return a.priceKnowing(ctx, changed, offered)
 }
 
 func (a *App) read(ctx context.Context, p auth.Principal, cartID string) (c cart.Cart, err error) {

@@ -342,6 +342,26 @@ func TestShippingNeedsAnAddress(t *testing.T) {
 	s.refused(err, "cart_incomplete")
 }
 
+func TestAChoiceOfShippingAsksForTheRatesOnce(t *testing.T) {
+	s := open(t)
+	id, owner := s.ready(cart.Piece{SKU: "A", Quantity: 1})
+	asked := len(s.weights)
+	p, err := s.PutShipping(ctx, owner, id, "express")
+	s.must(err)
+	if p.Shipping == nil || p.Shipping.Price.Minor != 995 || len(s.weights) != asked+1 {
+		t.Errorf("%+v, after asking %d times", p.Shipping, len(s.weights)-asked)
+	}
+	s.during = func() { // another piece makes another parcel
+		_, err := s.PutLine(ctx, owner, id, cart.Piece{SKU: "B", Quantity: 1})
+		s.must(err)
+	}
+	_, err = s.PutShipping(ctx, owner, id, "standard")
+	s.must(err)
+	if last := s.weights[len(s.weights)-1]; last != 1000 {
+		t.Errorf("the parcel that was priced weighs %d", last)
+	}
+}
+
 // Between the reading and the writing of a change others change the cart too.
 func TestConcurrentChangesLoseNothing(t *testing.T) {
 	s := open(t)

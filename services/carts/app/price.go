@@ -36,8 +36,13 @@ func (p *Priced) Trouble(i int) string {
 
 // price asks the other rooms what the cart costs now.
 func (a *App) price(ctx context.Context, c cart.Cart) (p Priced, err error) {
+	return a.priceKnowing(ctx, c, offer{})
+}
+
+// priceKnowing is price after shipping has answered for a parcel that may still be this cart's.
+func (a *App) priceKnowing(ctx context.Context, c cart.Cart, offered offer) (p Priced, err error) {
 	p = Priced{Cart: c, Missing: c.Missing()}
-	if p.Shipping, err = a.chosen(ctx, &c); err != nil {
+	if p.Shipping, err = a.chosen(ctx, &c, offered); err != nil {
 		return p, err
 	}
 	if c.ShippingID != "" && p.Shipping == nil {
@@ -57,15 +62,16 @@ func (a *App) price(ctx context.Context, c cart.Cart) (p Priced, err error) {
 	return p, nil
 }
 
-func (a *App) chosen(ctx context.Context, c *cart.Cart) (*Option, error) {
+func (a *App) chosen(ctx context.Context, c *cart.Cart, offered offer) (_ *Option, err error) {
 	if c.ShippingID == "" {
 		return nil, nil
 	}
-	options, err := a.options(ctx, c)
-	if err != nil {
-		return nil, err
+	if offered.parcel != parcelOf(c) {
+		if offered, err = a.offers(ctx, c); err != nil {
+			return nil, err
+		}
 	}
-	if o, ok := pick(options, c.ShippingID); ok {
+	if o, ok := pick(offered.options, c.ShippingID); ok {
 		return &o, nil
 	}
 	return nil, nil
@@ -160,7 +166,7 @@ func (a *App) refresh(ctx context.Context, c *cart.Cart) error {
 
 func (a *App) freeze(ctx context.Context, c cart.Cart) (p Priced, err error) {
 	p.Cart = c
-	if p.Shipping, err = a.chosen(ctx, &c); err != nil {
+	if p.Shipping, err = a.chosen(ctx, &c, offer{}); err != nil {
 		return p, err
 	}
 	if p.Shipping == nil {
