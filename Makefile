@@ -23,7 +23,8 @@ split: bin/souk needs ## run the shop as a process a room, on PostgreSQL, NATS a
 
 .PHONY: test
 test: needs drift lint tools ## the whole gate: needs, generated code, lint, every test with the race detector
-	go test -race -count=1 -timeout $(TEST_TIMEOUT) ./...
+	go build -race -o bin/souk-race ./cmd/souk
+	SOUK_TEST_BINARY=$(CURDIR)/bin/souk-race go test -race -count=1 -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: bench
 bench: bin/souk ## measure the shop, beside the disk's and an append log's figures in the same run
@@ -48,12 +49,13 @@ house: ## print the house's figures: lengths, exported names, comments
 gen: ## write gen/ from the contracts in api/
 	go -C tools run ./gen
 
+# Vet and staticcheck have every package compiled; with -race that is what the tests need afterwards.
 .PHONY: lint
 lint: bin/gofumpt bin/staticcheck ## gofumpt, vet and staticcheck
 	@unformatted=$$(bin/gofumpt -l .); if [ -n "$$unformatted" ]; then \
 		echo "not in gofumpt's form; run bin/gofumpt -w on:"; echo "$$unformatted"; exit 1; fi
-	go vet ./...
-	bin/staticcheck ./...
+	go vet -race ./...
+	GOFLAGS="$$GOFLAGS -race" bin/staticcheck ./...
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME each

@@ -17,6 +17,7 @@ const splitStep = 17
 
 // The same stories where each room is a process: one room dies at its n-th point while the others live on.
 func TestCrashSweepOfEachRoom(t *testing.T) {
+	t.Parallel()
 	s := shop.Start(t, shop.Options{Placement: shop.Split, Args: []string{"--set", "gateway.rate_limit=false"}})
 	e := &each{shop: s, arm: filepath.Join(t.TempDir(), "arm")}
 	for _, y := range stories {

@@ -25,6 +25,7 @@ var (
 const pointsMax = 300
 
 func TestCrashSweep(t *testing.T) {
+	t.Parallel() // with the sweep of each room: both wait for starts more than they work
 	for _, y := range stories {
 		if *only == "" || *only == y.name {
 			t.Run(y.name, func(t *testing.T) { sweep(t, y) })

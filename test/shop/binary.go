@@ -15,16 +15,22 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "souk")
+	return path, Build("", path)
+})
+
+// Build builds the souk of a checkout, "" for this one, with the race detector when the tests have it.
+func Build(checkout, path string) error {
 	args := []string{"build", "-o", path}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	out, err := exec.Command("go", append(args, "github.com/seed-21071466/souk/cmd/souk")...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build souk: %w\n%s", err, out)
+	build := exec.Command("go", append(args, "github.com/seed-21071466/souk/cmd/souk")...)
+	build.Dir = checkout
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build souk: %w\n%s", err, out)
 	}
-	return path, nil
-})
+	return nil
+}
 
 // Binary is the souk that tests start, built once a test process, with the race
 // detector when the tests have it. SOUK_TEST_BINARY names one that is built already.

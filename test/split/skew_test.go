@@ -24,10 +24,8 @@ func former(t *testing.T) string {
 	git(t, "worktree", "add", "--detach", tree, commit)
 	t.Cleanup(func() { git(t, "worktree", "remove", "--force", tree) })
 	binary := filepath.Join(t.TempDir(), "souk-former")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/souk")
-	build.Dir = tree
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", commit, err, out)
+	if err := shop.Build(tree, binary); err != nil {
+		t.Fatalf("%s: %v", commit, err)
 	}
 	return binary
 }
