@@ -13,7 +13,7 @@ func (s *Store) inspect(ctx context.Context) {
 	for address, node := range s.redis.Nodes() {
 		log := s.o.Log.With("server", address)
 		answer, err := s.do(ctx, "inspect", func(ctx context.Context) rueidis.RedisResult {
-			return node.Do(ctx, node.B().Info().Build())
+			return ask(ctx, node, node.B().Info().Build())
 		})
 		text, missing := answer.ToString()
 		if err != nil || missing != nil {

@@ -48,7 +48,7 @@ var _ bus.Keeper = (*keeper)(nil)
 // Load reads mark and parked keys at one moment.
 func (k *keeper) Load(ctx context.Context, first int64) (kept bus.Kept, err error) {
 	answer, err := k.do(ctx, "mark", func(ctx context.Context) rueidis.RedisResult {
-		return scripts.load.Exec(ctx, k.redis, []string{k.mark, k.ahead, k.parked}, []string{number(first)})
+		return scripts.load.run(ctx, k.redis, []string{k.mark, k.ahead, k.parked}, []string{number(first)})
 	})
 	if err != nil {
 		return kept, err
@@ -223,7 +223,7 @@ func (k *keeper) commit(ctx context.Context, c commit) (said string, err error) 
 	}
 	keys := append([]string{k.mark, k.ahead, k.letters, k.order, k.bykey, k.parked, k.acts}, c.keys...)
 	answer, err := k.write(ctx, "commit", func(ctx context.Context) rueidis.RedisResult {
-		return scripts.commit.Exec(ctx, k.redis, keys, []string{string(step), strconv.Itoa(actsMax)})
+		return scripts.commit.run(ctx, k.redis, keys, []string{string(step), strconv.Itoa(actsMax)})
 	})
 	if err != nil {
 		return "", err

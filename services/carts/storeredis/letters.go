@@ -28,7 +28,7 @@ func encode(p bus.Parked) (string, error) {
 // letter reads one letter; ErrNoLetter when it has ended.
 func (k *keeper) letter(ctx context.Context, position int64) (p bus.Parked, err error) {
 	answer, err := k.do(ctx, "letters", func(ctx context.Context) rueidis.RedisResult {
-		return k.redis.Do(ctx, k.redis.B().Hget().Key(k.letters).Field(number(position)).Build())
+		return ask(ctx, k.redis, k.redis.B().Hget().Key(k.letters).Field(number(position)).Build())
 	})
 	switch {
 	case err != nil:
@@ -53,7 +53,7 @@ func decode(answer rueidis.RedisMessage, p *bus.Parked) error {
 // First goes by the ranks of the key.
 func (k *keeper) First(ctx context.Context, subject string) (bus.Event, error) {
 	answer, err := k.do(ctx, "letters", func(ctx context.Context) rueidis.RedisResult {
-		return k.redis.Do(ctx, k.redis.B().Zrangebylex().Key(k.bykey).Min("["+subject+"\x00").Max("("+subject+"\x01").Limit(0, 1).Build())
+		return ask(ctx, k.redis, k.redis.B().Zrangebylex().Key(k.bykey).Min("["+subject+"\x00").Max("("+subject+"\x01").Limit(0, 1).Build())
 	})
 	if err != nil {
 		return bus.Event{}, err
@@ -88,7 +88,7 @@ func (k *keeper) Failed(ctx context.Context, position int64, reason string) erro
 		return err
 	}
 	_, err = k.do(ctx, "letters", func(ctx context.Context) rueidis.RedisResult {
-		return scripts.failed.Exec(ctx, k.redis, []string{k.letters}, []string{number(position), letter})
+		return scripts.failed.run(ctx, k.redis, []string{k.letters}, []string{number(position), letter})
 	})
 	return err
 }
@@ -96,7 +96,7 @@ func (k *keeper) Failed(ctx context.Context, position int64, reason string) erro
 // Letters goes by the order of positions. One that ends between the two looks is left out.
 func (k *keeper) Letters(ctx context.Context, after int64, limit int) ([]bus.Letter, error) {
 	answer, err := k.do(ctx, "letters", func(ctx context.Context) rueidis.RedisResult {
-		return k.redis.Do(ctx, k.redis.B().Zrangebyscore().Key(k.order).Min("("+number(after)).Max("+inf").Limit(0, int64(limit)).Build())
+		return ask(ctx, k.redis, k.redis.B().Zrangebyscore().Key(k.order).Min("("+number(after)).Max("+inf").Limit(0, int64(limit)).Build())
 	})
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (k *keeper) Letters(ctx context.Context, after int64, limit int) ([]bus.Let
 		return nil, err
 	}
 	answer, err = k.do(ctx, "letters", func(ctx context.Context) rueidis.RedisResult {
-		return k.redis.Do(ctx, k.redis.B().Hmget().Key(k.letters).Field(positions...).Build())
+		return ask(ctx, k.redis, k.redis.B().Hmget().Key(k.letters).Field(positions...).Build())
 	})
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func (k *keeper) lettersOf(answer rueidis.RedisMessage) (letters []bus.Letter, e
 // Count is the size of the order.
 func (k *keeper) Count(ctx context.Context) (int, error) {
 	answer, err := k.do(ctx, "letters", func(ctx context.Context) rueidis.RedisResult {
-		return k.redis.Do(ctx, k.redis.B().Zcard().Key(k.order).Build())
+		return ask(ctx, k.redis, k.redis.B().Zcard().Key(k.order).Build())
 	})
 	if err != nil {
 		return 0, err
@@ -147,7 +147,7 @@ func (k *keeper) Count(ctx context.Context) (int, error) {
 // Acts are kept newest first.
 func (k *keeper) Acts(ctx context.Context, limit int) ([]bus.Act, error) {
 	answer, err := k.do(ctx, "letters", func(ctx context.Context) rueidis.RedisResult {
-		return k.redis.Do(ctx, k.redis.B().Lrange().Key(k.acts).Start(0).Stop(int64(limit)-1).Build())
+		return ask(ctx, k.redis, k.redis.B().Lrange().Key(k.acts).Start(0).Stop(int64(limit)-1).Build())
 	})
 	if err != nil {
 		return nil, err

@@ -140,7 +140,7 @@ func tooBusy(caller context.Context, cartID string) error {
 // load reads a cart that has not ended; without a stamp there is none.
 func (s *Store) load(ctx context.Context, cartID string) (stored, error) {
 	answer, err := s.do(ctx, "load", func(ctx context.Context) rueidis.RedisResult {
-		return s.redis.Do(ctx, s.redis.B().Hmget().Key(s.key(cartID)).Field("stamp", "doc").Build())
+		return ask(ctx, s.redis, s.redis.B().Hmget().Key(s.key(cartID)).Field("stamp", "doc").Build())
 	})
 	if err != nil {
 		return stored{}, err
@@ -180,7 +180,7 @@ func (s *Store) put(ctx context.Context, before stored, c cart.Cart) (won bool, 
 	life := max(1, c.ExpiresAt.Sub(s.o.Clock.Now()).Milliseconds())
 	args := []string{before.stamp, stampOf(&c), string(doc), strconv.FormatInt(life, 10)}
 	answer, err := s.write(ctx, "put", func(ctx context.Context) rueidis.RedisResult {
-		return scripts.put.Exec(ctx, s.redis, []string{s.key(c.ID)}, args)
+		return scripts.put.run(ctx, s.redis, []string{s.key(c.ID)}, args)
 	})
 	if err != nil {
 		return false, err
@@ -194,7 +194,7 @@ func (s *Store) Sweep(context.Context) (int64, error) { return 0, nil }
 // Ready writes something: a server that can be reached but not written is not ready.
 func (s *Store) Ready(ctx context.Context) error {
 	_, err := s.do(ctx, "ready", func(ctx context.Context) rueidis.RedisResult {
-		return s.redis.Do(ctx, s.redis.B().Set().Key(s.prefix+"ready").Value("1").Ex(time.Minute).Build())
+		return ask(ctx, s.redis, s.redis.B().Set().Key(s.prefix+"ready").Value("1").Ex(time.Minute).Build())
 	})
 	return err
 }
