@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -91,9 +93,19 @@ func (f *Fleet) plan(o Options) error {
 	peers := f.peers()
 	for _, p := range f.Processes {
 		p.args = append(f.argsOf(p, o), append(peers, o.Args...)...)
-		p.env = append([]string(nil), o.Env...)
+		p.share, p.env = f.share(o), append([]string(nil), o.Env...)
 	}
 	return nil
+}
+
+// share is the variables by which processes share this machine's processors, unless the environment has them: more than
+// half of them each would only look for work in vain, while another waits. Who keeps files needs places in the queue of
+// the disk, and is left alone.
+func (f *Fleet) share(o Options) []string {
+	if len(f.Processes) == 1 || o.Settings["store.all"] == "" || os.Getenv("GOMAXPROCS") != "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.NumCPU()/2))}
 }
 
 // argsOf are the arguments of one process, but for where the others are.

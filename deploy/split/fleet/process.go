@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,6 +34,7 @@ type Process struct {
 	binary string
 	args   []string
 	env    []string
+	share  []string // variables as well
 	told   func(line string)
 
 	mu   sync.Mutex
@@ -45,7 +47,7 @@ type Process struct {
 // not of Start: who kills processes on purpose wants it so.
 func (p *Process) Start() error {
 	cmd := exec.Command(p.binary, p.args...)
-	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Env = slices.Concat(os.Environ(), p.share, p.env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true} // an interrupt at the terminal is ours to pass on
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -44,6 +44,8 @@ type database struct {
 	secret []string // what no error may tell
 	others company
 
+	statistics *statistics // of an open store
+
 	connections prometheus.Gauge
 	refused     prometheus.Counter
 

@@ -43,6 +43,7 @@ func Open(ctx context.Context, url string, o sqlstore.Options) (*sqlstore.Store,
 		return nil, fmt.Errorf("open store %s on %s: %w", o.Name, d, err)
 	}
 	l := newListener(d)
+	d.statistics = newStatistics(d)
 	store, err := sqlstore.NewStore(o, sqlstore.Backend{
 		Writer:  w,
 		Reader:  d.openReader,
@@ -50,9 +51,13 @@ func Open(ctx context.Context, url string, o sqlstore.Options) (*sqlstore.Store,
 		Metrics: []prometheus.Collector{d.connections, d.refused},
 		Listen:  l.listen,
 		Last:    d.last,
-		Close:   l.close,
+		Close: func() error {
+			d.statistics.close()
+			return l.close()
+		},
 	})
 	if err != nil {
+		d.statistics.close()
 		return nil, errors.Join(fmt.Errorf("open store %s on %s: %w", o.Name, d, err), w.Close())
 	}
 	return store, nil

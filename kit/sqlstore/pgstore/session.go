@@ -253,6 +253,9 @@ func (s *session) Commit(news int64) error {
 	case told != nil:
 		s.d.log.Warn("other processes were not told of a commit; they look for themselves", "store", s.d.schema, "error", told)
 	}
+	if s.as == writes {
+		s.d.statistics.committed()
+	}
 	return nil
 }
 
