@@ -11,7 +11,7 @@ const processorsPerCPU = 4
 
 // ballastBytes is memory that is taken and never touched, so that it costs no memory of the machine. The collector runs
 // when what was taken since has doubled what is alive: a process of one room has a few MB alive and would run it a dozen
-// times a second, for a third of its time. With the ballast it takes some 50 MB first.
+// times a second, for a quarter of its time. With the ballast it takes some 50 MB first.
 const ballastBytes = 24 << 20
 
 var ballast []byte

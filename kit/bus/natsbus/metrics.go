@@ -64,7 +64,7 @@ var feedFigures = [...]struct {
 	},
 }
 
-// lag is what this process has to relay; nothing before it has begun.
+// lag is what this process has to relay; nothing while another one does.
 func (r *relay) lag() float64 {
 	if !r.active.Load() {
 		return 0

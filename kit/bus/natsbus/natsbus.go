@@ -53,6 +53,11 @@ type Options struct {
 	MaxBytes int64         // 0: MaxBytesDefault
 	Backfill int64         // 0: BackfillDefault
 	Window   int           // 0: WindowDefault
+
+	// Alone runs the relay of a source in one of several processes of its room at a time, as long as the context that it
+	// gives lasts; it returns when its own context ends. Several relays at once do no harm, only needless work. Nil: run
+	// at once.
+	Alone func(ctx context.Context, source string, run func(context.Context))
 }
 
 func (o Options) withDefaults() Options {
@@ -61,6 +66,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Alone == nil {
+		o.Alone = func(ctx context.Context, _ string, run func(context.Context)) { run(ctx) }
 	}
 	o.Replicas = orDefault(o.Replicas, 1)
 	o.MaxAge = orDefault(o.MaxAge, MaxAgeDefault)
@@ -148,7 +156,7 @@ func (b *Broker) Relay(source bus.Feed) {
 	}
 	b.relays[r.source] = r
 	b.work.Go(func() { r.answer(b.ctx) })
-	b.work.Go(func() { r.run(b.ctx) })
+	b.work.Go(func() { b.options.Alone(b.ctx, r.source, r.run) })
 }
 
 // Feed is the feed of a source in another process; the consumers of this

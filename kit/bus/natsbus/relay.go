@@ -36,7 +36,7 @@ type relay struct {
 	identity string              // of the log, once it has a record
 	doubt    int64               // a position that the stream refused, to be looked at; 0: none
 
-	active atomic.Bool // it runs
+	active atomic.Bool // it is this process's turn to relay
 
 	copied     watermark.Mark // every record up to here is in the stream
 	fault      atomic.Pointer[error]
