@@ -14,16 +14,15 @@ const processorsPerCPU = 4
 // times a second, for a quarter of its time. With the ballast it takes some 50 MB first.
 const ballastBytes = 24 << 20
 
-var ballast []byte
-
 // tune sets the runtime up where the environment does not say otherwise: for a busy disk when rows lie in files here,
-// else for little memory that is alive. A process whose rows lie on a server waits for the network alone, which takes
-// no place among the processors; there, more places only cost: each looks for work.
-func tune(keepsFiles bool) {
+// else for little memory that is alive, with a ballast to be kept. A process whose rows lie on a server waits for the
+// network alone, which takes no place among the processors; there, more places only cost: each looks for work.
+func tune(keepsFiles bool) (ballast []byte) {
 	if keepsFiles && os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.NumCPU() * processorsPerCPU)
 	}
 	if !keepsFiles && os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		ballast = make([]byte, ballastBytes)
 	}
+	return ballast
 }

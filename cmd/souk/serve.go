@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,7 +47,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	tune(settings.KeepsFiles(targets))
+	defer runtime.KeepAlive(tune(settings.KeepsFiles(targets)))
 	t, err := newTelemetry(c.Log, settings.Telemetry, targets)
 	if err != nil {
 		return err
