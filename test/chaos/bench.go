@@ -119,6 +119,6 @@ func (t Target) acts(r Round) (harm, heal func() error) {
 	case Cut:
 		return func() error { return cut(t.Port, false) }, func() error { return cut(t.Port, true) }
 	default:
-		return func() error { return t.Link.Harm(r.Fault, r.Latency) }, func() error { t.Link.Heal(); return nil }
+		return func() error { return t.Link.Harm(r.Fault, r.Latency) }, t.Link.Heal
 	}
 }

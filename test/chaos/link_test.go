@@ -93,7 +93,7 @@ func TestASlowLinkTakesLongerEachWay(t *testing.T) {
 	if took, err := c.ask(last); err != nil || took < 150*time.Millisecond { // less a quarter of jitter, twice
 		t.Errorf("there and back took %v (%v), want twice about 100ms", took, err)
 	}
-	l.Heal()
+	check(t, l.Heal())
 	if _, err := c.ask(last); err != nil {
 		t.Errorf("the connection did not survive a slow link: %v", err)
 	}
@@ -105,7 +105,7 @@ func TestAMuteLinkLetsNothingPass(t *testing.T) {
 	if _, err := c.ask(soon); err == nil {
 		t.Error("something came back")
 	}
-	l.Heal()
+	check(t, l.Heal())
 	answers(t, l.Addr())
 }
 
@@ -115,7 +115,7 @@ func TestAResetLinkEndsConnections(t *testing.T) {
 	if took, err := c.ask(last); err == nil || took >= last {
 		t.Errorf("after %v the connection stands (%v)", took, err)
 	}
-	l.Heal()
+	check(t, l.Heal())
 	answers(t, l.Addr())
 }
 
@@ -133,7 +133,7 @@ func TestAFlakyLinkFailsSomeAndNotAll(t *testing.T) {
 	if good == 0 || bad == 0 {
 		t.Errorf("%d connections held and %d broke, want some of each", good, bad)
 	}
-	l.Heal()
+	check(t, l.Heal())
 	answers(t, l.Addr())
 }
 
